@@ -1,0 +1,28 @@
+"""A defect in data as a value, so that one bad row is reported and not raised."""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+
+class Severity(enum.StrEnum):
+    """Say what a problem does to the partition it is found in."""
+
+    FATAL = "fatal"
+    """The partition is not committed; what was there stays and is marked stale."""
+    WARNING = "warning"
+    """The partition is committed and the problem is reported beside it."""
+    NOTE = "note"
+    """Worth knowing; nothing is wrong."""
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """One defect: a stable `code`, `where` it is, what it `says` and what to do about it."""
+
+    code: str
+    says: str
+    where: str = ""
+    hint: str = ""
+    severity: Severity = Severity.FATAL

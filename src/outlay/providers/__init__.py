@@ -1,0 +1,7 @@
+"""Every provider Outlay knows, as one explicit list."""
+
+from __future__ import annotations
+
+from outlay.providers.base import Provider
+
+PROVIDERS: tuple[Provider, ...] = ()

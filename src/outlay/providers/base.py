@@ -1,0 +1,356 @@
+"""The closed set of words a provider is described in.
+
+A provider is a frozen description and pure functions. It knows nothing of sockets, clocks or tables: `outlay.wire`
+interprets windows, pages and auth; `outlay.sync` plans and commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Generic, TypeVar
+
+from outlay.model.facts import Fact
+from outlay.model.period import Period
+from outlay.model.problem import Problem
+
+Page = TypeVar("Page")
+
+
+# ── What is asked ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What one answer was asked for: everything a mapping may know besides the page itself."""
+
+    dataset: str
+    period: Period
+    """The window of the request, which may span several partitions."""
+    options: Mapping[str, str]
+    observed_at: datetime
+    item: str | None = None
+    """The id of the fan-out item the request was made for."""
+
+
+# ── Windows: how a span of time is asked for ─────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class EpochWindow:
+    """Send start and exclusive end as Unix seconds."""
+
+    start: str
+    end: str
+    days_max: int = 366
+    """The longest span one request may ask for."""
+
+
+@dataclass(frozen=True, slots=True)
+class IsoWindow:
+    """Send start and exclusive end as RFC 3339 times at midnight UTC."""
+
+    start: str
+    end: str
+    days_max: int = 366
+
+
+@dataclass(frozen=True, slots=True)
+class DayText:
+    """Send one UTC day as `YYYY-MM-DD`; one request a day."""
+
+    name: str
+    days_max: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class DayParts:
+    """Send one UTC day as separate integers; one request a day."""
+
+    year: str = "year"
+    month: str = "month"
+    day: str = "day"
+    days_max: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class MonthParts:
+    """Send one UTC month as separate integers; one request a month."""
+
+    year: str = "year"
+    month: str = "month"
+    days_max: int = 31
+
+
+@dataclass(frozen=True, slots=True)
+class NoWindow:
+    """Send no time: the answer is the state at this moment."""
+
+    days_max: int = 1
+
+
+Window = EpochWindow | IsoWindow | DayText | DayParts | MonthParts | NoWindow
+
+
+# ── Pages: how an answer goes on ─────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class One:
+    """The first answer is the whole answer."""
+
+    pages_max: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Send back an opaque cursor read from a field of the page.
+
+    `more` names a boolean field that says whether to go on; without it a null cursor is the end. A page that says
+    there is more and gives no cursor, or a cursor seen before, is an error and never an end.
+    """
+
+    send: str
+    read: str
+    more: str | None = None
+    pages_max: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class AfterId:
+    """Send the id of the last row, read from `read`, until `more` is false."""
+
+    send: str
+    read: str = "last_id"
+    more: str = "has_more"
+    pages_max: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class PageNumber:
+    """Count pages from 1 until `more` is false or absent."""
+
+    send: str
+    more: str
+    pages_max: int = 1_000
+
+
+Pages = One | Cursor | AfterId | PageNumber
+
+
+# ── Auth ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """Send `Authorization: Bearer <credential>`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Send the credential in a header of its own; credentials with one of `bearer_prefixes` go as a bearer token."""
+
+    name: str
+    bearer_prefixes: tuple[str, ...] = ()
+
+
+Auth = Bearer | Header
+
+
+# ── Quotas and refusals ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `requests` in any `seconds`, as the vendor documents it."""
+
+    requests: int
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaHeaders:
+    """The headers in which the vendor says what is left; `reset` is Unix seconds, seconds from now or a time."""
+
+    remaining: str
+    reset: str
+    reset_form: str = "epoch"
+    """`epoch`, `seconds` or `time`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a vendor's own way of saying no means.
+
+    Matched in order: `status`, then `contains` in the body's text without regard to case. `means` is the `code` of the
+    error in `outlay.errors` (`access_denied`, `permission_missing`, `not_offered`, `out_of_quota`, `retry_later`,
+    `gone`, `request_refused`) or `empty`: a complete answer without rows.
+    """
+
+    status: int
+    means: str
+    contains: str = ""
+    header: str = ""
+    """Also require this response header to be present (`name`) or to have a value (`name: value`)."""
+    hint: str | None = None
+
+
+# ── Datasets ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class FanOut:
+    """Ask once for every known name of a kind, as a path variable or a query parameter."""
+
+    kind: str
+    """The `Name.kind` whose ids are asked for one by one."""
+    parameter: str
+    place: str = "path"
+    """`path` or `query`."""
+    states: tuple[str, ...] = ("active",)
+    also_without: bool = False
+    """Ask once without the parameter too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint(Generic[Page]):
+    """One way to get a dataset over HTTP. Keep each a module constant, so that `facts` is checked against `page`."""
+
+    name: str
+    path: str
+    """Begins with "/"; `{variable}` is filled from the provider's `variables` and the fan-out item."""
+    page: type[Page]
+    facts: Callable[[Page, Ask], Iterable[Fact | Problem]]
+    window: Window = NoWindow()
+    pages: Pages = One()
+    query: Mapping[str, str | int | tuple[str, ...]] = field(default_factory=dict)
+    """A tuple is sent as repeated `name` parameters; write the brackets into the name where the vendor wants them."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    each: FanOut | None = None
+    refusals: tuple[Refusal, ...] = ()
+    since: date | None = None
+    """The first day this endpoint can answer for."""
+    until: date | None = None
+    """The first day it can no longer answer for."""
+    lookback_days: int | None = None
+    """How many days before today it still answers for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """One stream a connection offers, by one or several endpoints of which one is used per partition.
+
+    `endpoints` are in order of preference: the first that can answer for a day is asked; where it turns out not to be
+    offered, the next one is. A partition is replaced whole, so two generations of an interface never stand side by
+    side for one day.
+    """
+
+    name: str
+    title: str
+    yields: tuple[type, ...]
+    endpoints: tuple[Endpoint[Any], ...]
+    grain: str = "day"
+    """`day` or `month` partitions, `reading` (the state now, one partition a day) or `names` (merged into what is known)."""
+    horizon_days: int = 3
+    """How many days back the vendor still changes what it said."""
+    lookback_days: int | None = None
+    """How far back the first sync may go where that is less than the default."""
+    when: Callable[[Mapping[str, str]], bool] | None = None
+    """Whether the dataset exists for these options; None means always."""
+    default: bool = True
+    """Whether it is synced when the connection names no datasets."""
+    repeats: str = "refuse"
+    """What two charges or usages with one natural key mean: `refuse` (a defect of the answer) or `add`."""
+    order: int = 1
+    """Lower is fetched first; names that others fan out over are 0."""
+
+
+# ── Providers ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Where a service name stands in FOCUS."""
+
+    category: str
+    subcategory: str
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A provider option of a connection."""
+
+    name: str
+    help: str
+    required: bool = False
+    one_of: str | None = None
+    """Options that share this word exclude each other, and one of them is required."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyKind:
+    """A kind of credential, told by its first characters."""
+
+    prefix: str
+    title: str
+    usable: bool
+    more_than_read: bool = False
+    """Whether such a key can also change things, which `doctor` warns about."""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a provider offers of one capability: how, and what to know or do instead."""
+
+    how: str
+    """`api`, `headers`, `export`, `entered` or `none`."""
+    note: str = ""
+
+
+CAPABILITIES = ("cost", "usage", "limits", "balance", "invoices", "budgets", "revenue", "writes")
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A vendor Outlay knows, from which the plan, the commands and the documentation derive."""
+
+    id: str
+    title: str
+    """The name FOCUS columns carry (ProviderName, ServiceProviderName, InvoiceIssuerName)."""
+    base_url: str
+    auth: Auth
+    environment: tuple[str, ...]
+    """Environment variables `outlay init` looks for, best first."""
+    key_help: str
+    """How to get the right key, in a sentence or two."""
+    keys: tuple[KeyKind, ...]
+    datasets: tuple[Dataset, ...]
+    services: Mapping[str, Service]
+    offers: Mapping[str, Offer]
+    sources: tuple[str, ...]
+    account_type: str = "Organization"
+    sub_account_type: str = "Project"
+    options: tuple[Option, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    rates: tuple[Rate, ...] = (Rate(10, 1),)
+    concurrency: int = 4
+    quota_headers: QuotaHeaders | None = None
+    refusals: tuple[Refusal, ...] = ()
+    request_id_header: str = "x-request-id"
+    variables: Callable[[Mapping[str, str]], Mapping[str, str]] = lambda options: options
+    """Turn a connection's options into path variables."""
+    account: Callable[[Mapping[str, str]], str | None] = lambda _options: None
+    """Return the native id of the billing account where the options name it."""
+    default_service: Service = Service("Other", "Other (Other)")
+    """Stands in for a service name that `services` does not list."""
+
+    def service(self, name: str) -> Service:
+        """Return where a service name stands in FOCUS."""
+        return self.services.get(name, self.default_service)
+
+    def dataset(self, name: str) -> Dataset:
+        """Return the dataset of that name. Raises: KeyError."""
+        found = {dataset.name: dataset for dataset in self.datasets}
+        return found[name]
