@@ -1,0 +1,8 @@
+"""The simulated vendors. One more vendor is one more module and one more entry here."""
+
+from __future__ import annotations
+
+from outlay.simulator.faces import openai
+from outlay.simulator.faces.base import Face
+
+FACES: dict[str, Face] = {face.id: face for face in (openai.FACE,)}
