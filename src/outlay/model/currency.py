@@ -9,7 +9,25 @@ import re
 
 _EXPONENTS = {
     **dict.fromkeys(
-        ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"),
+        (
+            "BIF",
+            "CLP",
+            "DJF",
+            "GNF",
+            "ISK",
+            "JPY",
+            "KMF",
+            "KRW",
+            "PYG",
+            "RWF",
+            "UGX",
+            "UYI",
+            "VND",
+            "VUV",
+            "XAF",
+            "XOF",
+            "XPF",
+        ),
         0,
     ),
     **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
@@ -33,7 +51,12 @@ def currency_code(text: str) -> str:
 
     Raises: ValueError when it is not three letters.
     """
-    code = text.strip().upper()
-    if not _CODE.fullmatch(code):
+    code = text.strip().upper() if text.isascii() else text
+    if not is_currency_code(code):
         raise ValueError(f"{text!r} is not a currency code")
     return code
+
+
+def is_currency_code(text: str) -> bool:
+    """Tell whether a text is three ASCII capitals."""
+    return _CODE.fullmatch(text) is not None

@@ -7,20 +7,21 @@ digits; what lies beyond the eighteenth decimal is rounded half-even once, here,
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation, Overflow
 from typing import Self
 
 import msgspec
 from msgspec.structs import force_setattr
 
 from outlay.errors import CurrencyMixError
-from outlay.model.currency import currency_code, minor_unit_exponent
+from outlay.model.currency import currency_code, is_currency_code, minor_unit_exponent
 
 SCALE = 18
 DIGITS = 38
 _QUANTUM = Decimal(1).scaleb(-SCALE)
 _DOOR = Context(prec=DIGITS, rounding=ROUND_HALF_EVEN)
 _WIDE = Context(prec=100, rounding=ROUND_HALF_EVEN)
+_SHOWN_MAX = 40
 ZERO = Decimal(0).quantize(_QUANTUM)
 
 
@@ -32,7 +33,7 @@ def exact(value: Decimal | int | str) -> Decimal:
     if isinstance(value, bool | float):
         raise TypeError("a ledger decimal is made from Decimal, int or text, never from float or bool")
     try:
-        return (value if isinstance(value, Decimal) else Decimal(value)).quantize(_QUANTUM, context=_DOOR)
+        return _fitted(value if isinstance(value, Decimal) else Decimal(value))
     except InvalidOperation:
         raise ValueError(f"{_shown(value)} is not a number the ledger can hold") from None
 
@@ -47,9 +48,16 @@ def ratio(a: Decimal, b: Decimal) -> Decimal | None:
     return exact(_WIDE.divide(a, b)) if b else None
 
 
+def _fitted(value: Decimal) -> Decimal:
+    fitted = value.quantize(_QUANTUM, context=_DOOR)
+    if fitted.is_nan():  # a quiet NaN passes through quantize
+        raise InvalidOperation
+    return fitted or ZERO  # "-0.0" and "0" are one value, so they give one digest
+
+
 def _shown(value: object) -> str:
     text = str(value)
-    return repr(text if len(text) <= 40 else text[:37] + "...")
+    return repr(text if len(text) <= _SHOWN_MAX else text[: _SHOWN_MAX - 3] + "...")
 
 
 class Money(msgspec.Struct, frozen=True):
@@ -64,12 +72,12 @@ class Money(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         try:
-            force_setattr(self, "amount", self.amount.quantize(_QUANTUM, context=_DOOR))
+            force_setattr(self, "amount", _fitted(self.amount))
         except InvalidOperation:
             raise ValueError(f"{_shown(self.amount)} is not an amount the ledger can hold") from None
         except AttributeError:
             raise TypeError("money is made from Decimal") from None
-        if len(self.currency) != 3 or not self.currency.isupper():
+        if not is_currency_code(self.currency):
             raise ValueError(f"{self.currency!r} is not a currency code")
 
     @classmethod
@@ -95,7 +103,7 @@ class Money(msgspec.Struct, frozen=True):
         try:
             number = amount if isinstance(amount, Decimal) else Decimal(amount)
             major = number.scaleb(-minor_unit_exponent(code, exceptions), context=_WIDE)
-        except InvalidOperation:
+        except (InvalidOperation, Overflow):
             raise ValueError(f"{_shown(amount)} is not an amount") from None
         return cls(major, code)
 
@@ -108,7 +116,7 @@ class Money(msgspec.Struct, frozen=True):
         return self + (-other)
 
     def __neg__(self) -> Money:
-        return Money(-self.amount, self.currency)
+        return Money(_WIDE.minus(self.amount), self.currency)
 
     def __bool__(self) -> bool:
         return bool(self.amount)

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Self
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from outlay.clock import midnight, month_start, next_month
 
@@ -29,6 +30,9 @@ class Period(msgspec.Struct, frozen=True, order=True):
     def __post_init__(self) -> None:
         if self.start.tzinfo is None or self.end.tzinfo is None:
             raise ValueError("a period needs times with a zone")
+        if self.start.tzinfo is not UTC or self.end.tzinfo is not UTC:
+            force_setattr(self, "start", self.start.astimezone(UTC))
+            force_setattr(self, "end", self.end.astimezone(UTC))
         if not _FIRST_SANE <= self.start < self.end <= _LAST_SANE:
             raise ValueError(f"{self.start:%Y-%m-%d} to {self.end:%Y-%m-%d} is no period")
 

@@ -6,6 +6,8 @@ import enum
 
 import msgspec
 
+from outlay.model.period import Period
+
 
 class Severity(enum.StrEnum):
     """Say what a problem does to the partition it is found in."""
@@ -26,3 +28,5 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     where: str = ""
     hint: str = ""
     severity: Severity = Severity.FATAL
+    period: Period | None = None
+    """The span it concerns; None makes a fatal problem count against everything the same answer holds."""

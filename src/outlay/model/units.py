@@ -7,12 +7,14 @@ subtracted before anything is added; a negative remainder is an error that names
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Context, Decimal
 
 import msgspec
 
 from outlay.errors import BasisMixError
 from outlay.model.money import exact
+
+_WIDE = Context(prec=100)
 
 
 class Unit(msgspec.Struct, frozen=True):
@@ -67,7 +69,7 @@ def convert(quantity: Decimal, unit: str, to: str) -> Decimal:
     source, target = UNITS.get(unit), UNITS.get(to)
     if source is None or target is None or source.dimension != target.dimension:
         raise ValueError(f"{unit} cannot be expressed in {to}")
-    return exact(quantity * source.base / target.base)
+    return exact(_WIDE.divide(_WIDE.multiply(quantity, source.base), target.base))
 
 
 def remainder(whole_name: str, whole: Decimal, parts: Mapping[str, Decimal]) -> Decimal:
@@ -75,7 +77,9 @@ def remainder(whole_name: str, whole: Decimal, parts: Mapping[str, Decimal]) -> 
 
     Raises: BasisMixError when the parts are larger than the whole, naming both: adding them would count twice.
     """
-    rest = whole - sum(parts.values(), Decimal(0))
+    rest = exact(whole)
+    for part in parts.values():
+        rest = _WIDE.subtract(rest, exact(part))
     if rest < 0:
         named = " + ".join(f"{name} {value:f}" for name, value in parts.items())
         raise BasisMixError(f"{named} is more than the {whole_name} {whole:f} that should hold it")

@@ -235,6 +235,10 @@ class Endpoint(Generic[Page]):
     """The first day it can no longer answer for."""
     lookback_days: int | None = None
     """How many days before today it still answers for."""
+    page_days: int | None = None
+    """How many days one page holds, where the vendor pages by day: neighbouring gaps are bridged when that saves pages."""
+    ordered: bool = False
+    """The vendor documents oldest first: a day is whole as soon as a later one appears, and memory stays flat."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,172 @@
+"""One connection's sync: ask in order, fail dataset by dataset, never let one stop the others."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+
+from outlay.clock import Clock
+from outlay.errors import AccessDeniedError, NotOfferedError, PermissionMissingError, ProviderError
+from outlay.model.batch import Partition
+from outlay.model.facts import Charge
+from outlay.model.problem import Problem, Severity
+from outlay.providers.base import Dataset
+from outlay.store import Ledger
+from outlay.sync.check import check
+from outlay.sync.collect import Collector, Settled
+from outlay.sync.committer import Committer, new_id
+from outlay.sync.plan import Plan, Work, fallbacks
+from outlay.sync.progress import Progress
+from outlay.sync.report import ConnectionReport, DatasetReport
+from outlay.wire import Answer, Wire
+
+log = logging.getLogger(__name__)
+
+SKEW_WARNED = timedelta(minutes=5)
+
+
+class ConnectionSync:
+    """Carry out one plan against one vendor account."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        wire: Wire,
+        committer: Committer,
+        ledger: Ledger,
+        report: ConnectionReport,
+        *,
+        clock: Clock,
+        progress: Progress,
+    ) -> None:
+        self._plan = plan
+        self._wire = wire
+        self._committer = committer
+        self._ledger = ledger
+        self._report = report
+        self._clock = clock
+        self._progress = progress
+        self._denied: AccessDeniedError | None = None
+
+    async def run(self) -> None:
+        """Fetch names first, because others ask once per name; then every dataset side by side."""
+        datasets = list(dict.fromkeys(work.dataset for work in self._plan.works))
+        for order in sorted({dataset.order for dataset in datasets}):
+            turn = [dataset for dataset in datasets if dataset.order == order]
+            async with asyncio.TaskGroup() as group:
+                for dataset in turn:
+                    group.create_task(self._dataset(dataset))
+            await self._committer.flush(whole=True)
+        self._note_skew()
+
+    async def _dataset(self, dataset: Dataset) -> None:
+        report = DatasetReport(dataset.name)
+        self._report.datasets.append(report)
+        works = list(self._plan.works_of(dataset.name))
+        report.partitions = sum(len(work.partitions) for work in works)
+        while works:
+            work = works.pop(0)
+            collector = Collector(work, streaming=work.endpoint.ordered and work.endpoint.each is None)
+            try:
+                if self._denied is not None:
+                    raise self._denied
+                await self._window(work, collector, report)
+            except ProviderError as error:
+                instead = self._instead(work, collector, error)
+                if instead:
+                    log.info("%s %s: %s; asking %s", self._report.connection, dataset.name, error, instead[0].endpoint.name)
+                    works[:0] = instead
+                    continue
+                self._give_up(collector, error, report)
+            self._progress.advanced(self._report.connection, dataset.name, len(work.partitions))
+
+    async def _window(self, work: Work, collector: Collector, report: DatasetReport) -> None:
+        fetch_id = new_id(self._clock())
+        for item in self._items(work):
+            try:
+                async for answer in self._wire.ask(work.dataset, work.endpoint, work.window, item, fetch_id=fetch_id):
+                    report.requests += 1
+                    await self._take(work, collector, answer, report)
+            except NotOfferedError as error:
+                if item is None:
+                    raise
+                report.problems.append(_problem(error, f"{work.dataset.name} of {item}", Severity.NOTE))
+        report.problems.extend(collector.remarks())
+        self._offer(work, fetch_id, collector, collector.finish(), report)
+        await self._committer.flush()
+
+    async def _take(self, work: Work, collector: Collector, answer: Answer, report: DatasetReport) -> None:
+        settled = collector.add(answer)
+        if settled:
+            self._offer(work, answer.payload.fetch_id, collector, settled, report)
+            await self._committer.flush()
+
+    def _offer(
+        self, work: Work, fetch_id: str, collector: Collector, settled: Sequence[Settled], report: DatasetReport
+    ) -> None:
+        checked = []
+        for each in settled:
+            result = check(work.dataset, each.period, each.facts)
+            if each.problems:
+                result = type(result)(result.facts, (*each.problems, *result.problems))
+            checked.append((self._partition(work, each), result))
+        changed = self._committer.offer(work.dataset.name, work.endpoint, fetch_id, report, checked)
+        self._committer.keep(collector.take_payloads(partition.period for partition in changed))
+
+    def _partition(self, work: Work, settled: Settled) -> Partition:
+        return Partition(self._report.connection, work.dataset.name, settled.period)
+
+    def _items(self, work: Work) -> list[str | None]:
+        each = work.endpoint.each
+        if each is None:
+            return [None]
+        names = self._ledger.names(self._report.connection, each.kind)
+        ids: list[str | None] = [name.id for name in names if name.state in each.states]
+        return [None, *ids] if each.also_without else ids
+
+    def _instead(self, work: Work, collector: Collector, error: ProviderError) -> list[Work]:
+        """Return the next endpoint's windows where this one is not for us and nothing of it is committed yet."""
+        if not isinstance(error, NotOfferedError | PermissionMissingError):
+            return []
+        if len(collector.unsettled) != len(work.partitions):
+            return []
+        return fallbacks(work.dataset, work, self._clock())
+
+    def _give_up(self, collector: Collector, error: ProviderError, report: DatasetReport) -> None:
+        """Mark what is missing; the facts of partitions already whole stay."""
+        dataset = collector.work.dataset
+        if isinstance(error, AccessDeniedError) and not isinstance(error, PermissionMissingError):
+            self._denied = error
+        harmless = isinstance(error, NotOfferedError) and Charge not in dataset.yields
+        severity = Severity.NOTE if harmless else Severity.FATAL
+        problem = _problem(error, dataset.name, severity)
+        if problem not in report.problems:
+            report.problems.append(problem)
+        if not harmless:
+            missing = [Partition(self._report.connection, dataset.name, period) for period in collector.unsettled]
+            self._ledger.failed(missing, error.code, self._clock())
+
+    def _note_skew(self) -> None:
+        skew = self._wire.clock_skew_seconds
+        if skew is not None and abs(skew) > SKEW_WARNED.total_seconds():
+            ahead = "ahead of" if skew > 0 else "behind"
+            self._report.problems.append(
+                Problem(
+                    code="clock_skew",
+                    says=f"this machine's clock is {_span(abs(skew))} {ahead} the vendor's",
+                    hint="Set the clock (NTP): days near the present may be asked for too early or too late.",
+                    severity=Severity.WARNING,
+                )
+            )
+
+
+def _span(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes} minutes" if minutes < 120 else f"{round(minutes / 60)} hours"  # noqa: PLR2004
+
+
+def _problem(error: ProviderError, where: str, severity: Severity) -> Problem:
+    says = error.message if not error.request_id else f"{error.message} (request {error.request_id})"
+    return Problem(code=error.code, says=says, where=where, hint=error.hint, severity=severity)

@@ -1,0 +1,201 @@
+"""Run many connections side by side; each fails apart."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from outlay.clock import Clock, system_clock
+from outlay.config import Config, Connection
+from outlay.credentials import Secret, resolve
+from outlay.errors import ConfigError, LedgerBusyError, OutlayError, StoreError
+from outlay.model.batch import Account
+from outlay.model.problem import Problem
+from outlay.providers import PROVIDERS
+from outlay.providers.base import Provider
+from outlay.store import Ledger
+from outlay.sync.committer import Committer
+from outlay.sync.connection import ConnectionSync
+from outlay.sync.plan import Plan, Span, plan
+from outlay.sync.progress import Progress, Quiet
+from outlay.sync.report import ConnectionReport, Report
+from outlay.sync.shard import Shard
+from outlay.wire import Wire
+
+log = logging.getLogger(__name__)
+
+SIDE_BY_SIDE = 8
+"""How many connections are synced at once; each is bounded further by its vendor's quota."""
+LEASE_SECONDS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a sync goes about it, apart from what it asks for."""
+
+    clock: Clock = system_clock
+    progress: Progress = field(default_factory=Quiet)
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    wire: Callable[..., Wire] = Wire
+
+
+def providers_by_id() -> dict[str, Provider]:
+    """Return every provider by its id."""
+    return {provider.id: provider for provider in PROVIDERS}
+
+
+def chosen(config: Config, names: Iterable[str], shard: Shard | None = None) -> list[Connection]:
+    """Return the connections named, or all, that the shard holds.
+
+    Raises: ConfigError for a name the configuration does not have, or when it has none at all.
+    """
+    names = list(names)
+    unknown = [name for name in names if name not in config.connections]
+    if unknown:
+        raise ConfigError(
+            f"there is no connection {', '.join(unknown)}",
+            hint=f"Choose from: {', '.join(config.connections) or 'none; run `outlay init` or `outlay connect`'}.",
+        )
+    if not config.connections:
+        raise ConfigError("no connections are configured", hint="Run `outlay init`, or `outlay demo` to look around.")
+    wanted = [config.connections[name] for name in dict.fromkeys(names)] or list(config.connections.values())
+    return [connection for connection in wanted if shard is None or shard.holds(connection.name)]
+
+
+def run(
+    config: Config,
+    ledger: Ledger,
+    *,
+    connections: Iterable[str] = (),
+    span: Span = Span(),  # noqa: B008 - frozen
+    shard: Shard | None = None,
+    settings: Settings | None = None,
+) -> Report:
+    """Sync the connections and return what was done; a vendor's refusal is in the report, not raised.
+
+    Raises: ConfigError for wrong names, StoreError when the ledger cannot be written, KeyboardInterrupt cleanly.
+    """
+    settings = settings or Settings()
+    wanted = chosen(config, connections, shard)
+    known = providers_by_id()
+    for connection in wanted:
+        provider_of(connection, known)
+    return asyncio.run(_all(wanted, known, ledger, span, settings))
+
+
+def provider_of(connection: Connection, known: Mapping[str, Provider]) -> Provider:
+    """Return a connection's provider with its options checked. Raises: ConfigError."""
+    from outlay.config import suggest, validate_options  # noqa: PLC0415 - kept beside its only use
+
+    if connection.provider not in known:
+        raise ConfigError(
+            f"connection {connection.name}: there is no provider {connection.provider!r}{suggest(connection.provider, known)}",
+            hint="`outlay providers` lists them.",
+        )
+    provider = known[connection.provider]
+    validate_options(connection, provider.options)
+    return provider
+
+
+async def _all(
+    wanted: list[Connection], known: Mapping[str, Provider], ledger: Ledger, span: Span, settings: Settings
+) -> Report:
+    report = Report()
+    gate = asyncio.Semaphore(SIDE_BY_SIDE)
+
+    async def one(connection: Connection) -> None:
+        each = ConnectionReport(connection.name, connection.provider)
+        report.connections.append(each)
+        async with gate:
+            await _connection(connection, known[connection.provider], ledger, span, settings, each)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for connection in wanted:
+                group.create_task(one(connection))
+    except* StoreError as broken:
+        raise _first(broken) from None
+    return report
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
+async def _connection(
+    connection: Connection,
+    provider: Provider,
+    ledger: Ledger,
+    span: Span,
+    settings: Settings,
+    report: ConnectionReport,
+) -> None:
+    started = time.monotonic()
+    try:
+        secret = resolve(connection.credential, settings.environ)
+        with ledger.lease(connection.name, LEASE_SECONDS):
+            await _leased(connection, provider, secret, ledger, span, settings, report)
+    except LedgerBusyError as error:
+        report.skipped = True
+        report.problems.append(_problem(error))
+    except StoreError:
+        raise
+    except OutlayError as error:
+        report.problems.append(_problem(error))
+    finally:
+        report.seconds = time.monotonic() - started
+        settings.progress.ended(report)
+
+
+async def _leased(
+    connection: Connection,
+    provider: Provider,
+    secret: Secret,
+    ledger: Ledger,
+    span: Span,
+    settings: Settings,
+    report: ConnectionReport,
+) -> None:
+    account = account_of(connection, provider, ledger)
+    committer = Committer(ledger, provider, account, settings.clock)
+    work: Plan = plan(connection, provider, committer.known, settings.clock(), span)
+    settings.progress.planned(connection.name, sum(len(each.partitions) for each in work.works))
+    wire = settings.wire(
+        provider,
+        connection.name,
+        secret,
+        base_url=connection.base_url or provider.base_url,
+        options=connection.options,
+        clock=settings.clock,
+        allow_http=connection.allow_http,
+    )
+    try:
+        async with wire:
+            job = ConnectionSync(work, wire, committer, ledger, report, clock=settings.clock, progress=settings.progress)
+            try:
+                await job.run()
+            except* StoreError as broken:
+                raise _first(broken) from None
+    finally:
+        report.requests = wire.requests
+        await committer.settle_writing()
+
+
+def account_of(connection: Connection, provider: Provider, ledger: Ledger) -> Account:
+    """Return whose bill the connection reads: from its options, else from what the vendor called the account."""
+    named = next(iter(ledger.names(connection.name, "account")), None)
+    return Account(
+        connection=connection.name,
+        provider=provider.id,
+        account_id=provider.account(connection.options) or (named.id if named else None),
+        account_name=named.name if named else None,
+    )
+
+
+def _problem(error: OutlayError) -> Problem:
+    return Problem(code=error.code, says=error.message, hint=error.hint)

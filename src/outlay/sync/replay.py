@@ -1,0 +1,148 @@
+"""Map kept payloads again with today's code, without asking the vendor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+
+import msgspec
+
+from outlay.clock import Clock, system_clock
+from outlay.config import Config
+from outlay.errors import PayloadError
+from outlay.model.batch import Account, Batch, Committed, Partition, Payload
+from outlay.model.problem import Problem, Severity
+from outlay.providers.base import Ask, Dataset, Endpoint, Provider
+from outlay.store import Ledger
+from outlay.sync.check import check
+from outlay.sync.collect import Collector, Settled
+from outlay.sync.committer import FLUSH_FACTS, new_id
+from outlay.sync.digest import digest
+from outlay.sync.engine import account_of, chosen, providers_by_id
+from outlay.sync.plan import Work
+from outlay.sync.report import ConnectionReport, DatasetReport, Report
+from outlay.wire import Answer
+
+
+def replay(
+    config: Config, ledger: Ledger, *, connections: Iterable[str] = (), clock: Clock = system_clock
+) -> Report:
+    """Map the payloads of every present batch again and commit those whose facts come out otherwise."""
+    report = Report()
+    known = providers_by_id()
+    for connection in chosen(config, connections):
+        provider = known.get(connection.provider)
+        each = ConnectionReport(connection.name, connection.provider)
+        report.connections.append(each)
+        if provider is not None:
+            account = account_of(connection, provider, ledger)
+            with ledger.lease(connection.name, 600):
+                _Replay(ledger, provider, account, connection.options, each, clock).run()
+    return report
+
+
+class _Replay:
+    """Replay one connection, fetch by fetch."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        provider: Provider,
+        account: Account,
+        options: Mapping[str, str],
+        report: ConnectionReport,
+        clock: Clock,
+    ) -> None:
+        self._ledger = ledger
+        self._provider = provider
+        self._account = account
+        self._options = options
+        self._report = report
+        self._clock = clock
+        self._datasets: dict[str, DatasetReport] = {}
+        self._batches: list[Batch] = []
+
+    def run(self) -> None:
+        """Go through the present batches in the order of their fetches."""
+        present = [each for each in self._ledger.committed(self._account.connection).values() if each.fetch_id]
+        present.sort(key=lambda each: (each.fetch_id or "", each.partition))
+        for fetch_id, committed in groupby(present, lambda each: each.fetch_id or ""):
+            self._fetch(fetch_id, list(committed))
+            if sum(len(batch.facts) for batch in self._batches) >= FLUSH_FACTS:
+                self._flush()
+        self._flush()
+
+    def _fetch(self, fetch_id: str, committed: list[Committed]) -> None:
+        payloads = list(self._ledger.payloads(fetch_id))
+        if not payloads:
+            return
+        report = self._dataset_report(payloads[0].dataset)
+        report.partitions += len(committed)
+        try:
+            endpoint, dataset = self._endpoint(payloads[0])
+            work = Work(dataset, endpoint, payloads[0].window, tuple(sorted(each.partition.period for each in committed)))
+            settled = self._mapped(work, payloads)
+        except PayloadError as error:
+            report.problems.append(Problem(code=error.code, says=error.message, where=payloads[0].dataset, hint=error.hint))
+            return
+        before = {each.partition.period: each for each in committed}
+        for each in settled:
+            self._offer(work, before[each.period], each, fetch_id, payloads[-1], report)
+
+    def _offer(
+        self, work: Work, before: Committed, each: Settled, fetch_id: str, payload: Payload, report: DatasetReport
+    ) -> None:
+        result = check(work.dataset, each.period, each.facts)
+        problems = (*each.problems, *result.problems)
+        report.problems.extend(problems)
+        if any(problem.severity is Severity.FATAL for problem in problems):
+            return
+        report.fetched += 1
+        report.facts += len(result.facts)
+        seal = digest(result.facts)
+        if seal == before.digest:
+            report.unchanged += 1
+            return
+        report.restated += 1
+        self._batches.append(
+            Batch(
+                batch_id=new_id(self._clock()),
+                partition=Partition(self._account.connection, work.dataset.name, each.period),
+                provider=self._provider.id,
+                endpoint=work.endpoint.name,
+                fetch_id=fetch_id,
+                digest=seal,
+                observed_at=payload.fetched_at,
+                facts=result.facts,
+                reason="replay",
+            )
+        )
+
+    def _mapped(self, work: Work, payloads: Iterable[Payload]) -> list[Settled]:
+        collector = Collector(work, streaming=False, lenient=True)
+        for payload in payloads:
+            try:
+                page = msgspec.json.decode(payload.body, type=work.endpoint.page)
+            except msgspec.DecodeError as error:
+                raise PayloadError(f"{work.dataset.name}: a kept payload fits no known shape: {error}") from error
+            ask = Ask(work.dataset.name, payload.window, self._options, payload.fetched_at, payload.item)
+            collector.add(Answer(page, payload, ask))
+        return collector.finish()
+
+    def _endpoint(self, payload: Payload) -> tuple[Endpoint[object], Dataset]:
+        for dataset in self._provider.datasets:
+            for endpoint in dataset.endpoints:
+                if dataset.name == payload.dataset and endpoint.name == payload.endpoint:
+                    return endpoint, dataset
+        raise PayloadError(f"{payload.dataset}: today's code has no endpoint {payload.endpoint!r} to map the payload with")
+
+    def _dataset_report(self, dataset: str) -> DatasetReport:
+        if dataset not in self._datasets:
+            self._datasets[dataset] = DatasetReport(dataset)
+            self._report.datasets.append(self._datasets[dataset])
+        return self._datasets[dataset]
+
+    def _flush(self) -> None:
+        if self._batches:
+            self._ledger.commit(self._account, self._batches, [])
+            self._batches = []
