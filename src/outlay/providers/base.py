@@ -236,7 +236,7 @@ class Endpoint(Generic[Page]):
     lookback_days: int | None = None
     """How many days before today it still answers for."""
     page_days: int | None = None
-    """How many days one page holds, where the vendor pages by day: neighbouring gaps are bridged when that saves pages."""
+    """How many days one page holds, where the vendor pages by day: gaps are bridged when that saves pages."""
     ordered: bool = False
     """The vendor documents oldest first: a day is whole as soon as a later one appears, and memory stays flat."""
 
@@ -255,7 +255,7 @@ class Dataset:
     yields: tuple[type, ...]
     endpoints: tuple[Endpoint[Any], ...]
     grain: str = "day"
-    """`day` or `month` partitions, `reading` (the state now, one partition a day) or `names` (merged into what is known)."""
+    """`day`, `month`, `reading` (the state now, one partition a day) or `names` (merged into what is known)."""
     horizon_days: int = 3
     """How many days back the vendor still changes what it said."""
     lookback_days: int | None = None

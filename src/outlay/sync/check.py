@@ -106,7 +106,7 @@ def _sum(group: list[Fact]) -> Fact:
 
 def _plus(a: Fact, b: Fact) -> Fact:
     """Add two lines of one natural key; what only one of them knows becomes unknown."""
-    import msgspec  # noqa: PLC0415 - a rare path
+    import msgspec
 
     if isinstance(a, Usage) and isinstance(b, Usage):
         return msgspec.structs.replace(a, quantity=exact(a.quantity + b.quantity))

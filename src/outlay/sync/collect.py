@@ -166,4 +166,3 @@ def _when(fact: Fact) -> Period | None:
 
 def _span(window: Period) -> str:
     return f"{window.first_day} to {window.end_day}"
-

@@ -32,7 +32,7 @@ class Committer:
         self.account = account
         self._ledger = ledger
         self._provider = provider
-        self._clock = clock
+        self.clock = clock
         self._known: dict[Partition, Committed] = ledger.committed(account.connection)
         self._batches: list[Batch] = []
         self._payloads: list[Payload] = []
@@ -47,7 +47,6 @@ class Committer:
 
     def offer(
         self,
-        dataset: str,
         endpoint: Endpoint[object],
         fetch_id: str,
         report: DatasetReport,
@@ -78,7 +77,7 @@ class Committer:
             self._facts += len(result.facts)
             self._batches.append(self._batch(partition, endpoint, fetch_id, seal, result))
         for code, partitions in broken.items():
-            self._ledger.failed(partitions, code, self._clock())
+            self._ledger.failed(partitions, code, self.clock())
         return changed
 
     def keep(self, payloads: list[Payload]) -> None:
@@ -91,15 +90,13 @@ class Committer:
             await self._written()
             batches, payloads = self._batches, self._payloads
             self._batches, self._payloads, self._facts = [], [], 0
-            self._writing = asyncio.create_task(
-                asyncio.to_thread(self._ledger.commit, self.account, batches, payloads)
-            )
+            self._writing = asyncio.create_task(asyncio.to_thread(self._ledger.commit, self.account, batches, payloads))
         if whole:
             await self._written()
             self._payloads = []
             confirmed, self._confirmed = self._confirmed, []
             if confirmed:
-                await asyncio.to_thread(self._ledger.checked, confirmed, self._clock())
+                await asyncio.to_thread(self._ledger.checked, confirmed, self.clock())
 
     async def settle_writing(self) -> None:
         """Wait for a commit under way, come what may: a thread cannot be stopped half-way and need not be."""
@@ -114,7 +111,7 @@ class Committer:
     def _batch(
         self, partition: Partition, endpoint: Endpoint[object], fetch_id: str, seal: str, result: Checked
     ) -> Batch:
-        now = self._clock()
+        now = self.clock()
         return Batch(
             batch_id=new_id(now),
             partition=partition,

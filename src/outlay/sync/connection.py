@@ -7,7 +7,6 @@ import logging
 from collections.abc import Sequence
 from datetime import timedelta
 
-from outlay.clock import Clock
 from outlay.errors import AccessDeniedError, NotOfferedError, PermissionMissingError, ProviderError
 from outlay.model.batch import Partition
 from outlay.model.facts import Charge
@@ -37,8 +36,6 @@ class ConnectionSync:
         committer: Committer,
         ledger: Ledger,
         report: ConnectionReport,
-        *,
-        clock: Clock,
         progress: Progress,
     ) -> None:
         self._plan = plan
@@ -46,7 +43,7 @@ class ConnectionSync:
         self._committer = committer
         self._ledger = ledger
         self._report = report
-        self._clock = clock
+        self._clock = committer.clock
         self._progress = progress
         self._denied: AccessDeniedError | None = None
 
@@ -76,7 +73,9 @@ class ConnectionSync:
             except ProviderError as error:
                 instead = self._instead(work, collector, error)
                 if instead:
-                    log.info("%s %s: %s; asking %s", self._report.connection, dataset.name, error, instead[0].endpoint.name)
+                    log.info(
+                        "%s %s: %s; asking %s", self._report.connection, dataset.name, error, instead[0].endpoint.name
+                    )
                     works[:0] = instead
                     continue
                 self._give_up(collector, error, report)
@@ -112,7 +111,7 @@ class ConnectionSync:
             if each.problems:
                 result = type(result)(result.facts, (*each.problems, *result.problems))
             checked.append((self._partition(work, each), result))
-        changed = self._committer.offer(work.dataset.name, work.endpoint, fetch_id, report, checked)
+        changed = self._committer.offer(work.endpoint, fetch_id, report, checked)
         self._committer.keep(collector.take_payloads(partition.period for partition in changed))
 
     def _partition(self, work: Work, settled: Settled) -> Partition:

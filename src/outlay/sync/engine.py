@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from outlay.clock import Clock, system_clock
-from outlay.config import Config, Connection
+from outlay.config import Config, Connection, suggestion, validate
 from outlay.credentials import Secret, resolve
 from outlay.errors import ConfigError, LedgerBusyError, OutlayError, StoreError
 from outlay.model.batch import Account
@@ -20,7 +20,7 @@ from outlay.providers.base import Provider
 from outlay.store import Ledger
 from outlay.sync.committer import Committer
 from outlay.sync.connection import ConnectionSync
-from outlay.sync.plan import Plan, Span, plan
+from outlay.sync.plan import Span, plan
 from outlay.sync.progress import Progress, Quiet
 from outlay.sync.report import ConnectionReport, Report
 from outlay.sync.shard import Shard
@@ -84,106 +84,89 @@ def run(
     known = providers_by_id()
     for connection in wanted:
         provider_of(connection, known)
-    return asyncio.run(_all(wanted, known, ledger, span, settings))
+    return asyncio.run(_Engine(ledger, known, span, settings).all(wanted))
 
 
 def provider_of(connection: Connection, known: Mapping[str, Provider]) -> Provider:
     """Return a connection's provider with its options checked. Raises: ConfigError."""
-    from outlay.config import suggest, validate_options  # noqa: PLC0415 - kept beside its only use
-
     if connection.provider not in known:
         raise ConfigError(
-            f"connection {connection.name}: there is no provider {connection.provider!r}{suggest(connection.provider, known)}",
-            hint="`outlay providers` lists them.",
+            f"connection {connection.name}: there is no provider {connection.provider!r}",
+            hint=suggestion(connection.provider, tuple(known), otherwise="`outlay providers` lists them."),
         )
     provider = known[connection.provider]
-    validate_options(connection, provider.options)
+    validate(connection, provider)
     return provider
 
 
-async def _all(
-    wanted: list[Connection], known: Mapping[str, Provider], ledger: Ledger, span: Span, settings: Settings
-) -> Report:
-    report = Report()
-    gate = asyncio.Semaphore(SIDE_BY_SIDE)
+class _Engine:
+    """Carry one sync's means from connection to connection."""
 
-    async def one(connection: Connection) -> None:
-        each = ConnectionReport(connection.name, connection.provider)
-        report.connections.append(each)
-        async with gate:
-            await _connection(connection, known[connection.provider], ledger, span, settings, each)
+    def __init__(self, ledger: Ledger, known: Mapping[str, Provider], span: Span, settings: Settings) -> None:
+        self._ledger = ledger
+        self._known = known
+        self._span = span
+        self._settings = settings
+        self._gate = asyncio.Semaphore(SIDE_BY_SIDE)
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            for connection in wanted:
-                group.create_task(one(connection))
-    except* StoreError as broken:
-        raise _first(broken) from None
-    return report
+    async def all(self, wanted: Iterable[Connection]) -> Report:
+        """Sync every connection; a broken ledger ends them all, a broken connection only itself."""
+        report = Report()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for connection in wanted:
+                    each = ConnectionReport(connection.name, connection.provider)
+                    report.connections.append(each)
+                    group.create_task(self._one(connection, each))
+        except* StoreError as broken:
+            raise _first(broken) from None
+        return report
+
+    async def _one(self, connection: Connection, report: ConnectionReport) -> None:
+        async with self._gate:
+            started = time.monotonic()
+            try:
+                secret = resolve(connection.credential, self._settings.environ)
+                with self._ledger.lease(connection.name, LEASE_SECONDS):
+                    await self._leased(connection, secret, report)
+            except LedgerBusyError as error:
+                report.skipped = True
+                report.problems.append(_problem(error))
+            except StoreError:
+                raise
+            except OutlayError as error:
+                report.problems.append(_problem(error))
+            finally:
+                report.seconds = time.monotonic() - started
+                self._settings.progress.ended(report)
+
+    async def _leased(self, connection: Connection, secret: Secret, report: ConnectionReport) -> None:
+        provider, settings = self._known[connection.provider], self._settings
+        committer = Committer(self._ledger, provider, account_of(connection, provider, self._ledger), settings.clock)
+        work = plan(connection, provider, committer.known, settings.clock(), self._span)
+        settings.progress.planned(connection.name, sum(len(each.partitions) for each in work.works))
+        wire = settings.wire(
+            provider,
+            connection.name,
+            secret,
+            base_url=connection.base_url or provider.base_url,
+            options=connection.options,
+            clock=settings.clock,
+            allow_http=connection.allow_http,
+        )
+        try:
+            async with wire:
+                await ConnectionSync(work, wire, committer, self._ledger, report, settings.progress).run()
+        except* StoreError as broken:
+            raise _first(broken) from None
+        finally:
+            report.requests = wire.requests
+            await committer.settle_writing()
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     error = group.exceptions[0]
     return _first(error) if isinstance(error, BaseExceptionGroup) else error
-
-
-async def _connection(
-    connection: Connection,
-    provider: Provider,
-    ledger: Ledger,
-    span: Span,
-    settings: Settings,
-    report: ConnectionReport,
-) -> None:
-    started = time.monotonic()
-    try:
-        secret = resolve(connection.credential, settings.environ)
-        with ledger.lease(connection.name, LEASE_SECONDS):
-            await _leased(connection, provider, secret, ledger, span, settings, report)
-    except LedgerBusyError as error:
-        report.skipped = True
-        report.problems.append(_problem(error))
-    except StoreError:
-        raise
-    except OutlayError as error:
-        report.problems.append(_problem(error))
-    finally:
-        report.seconds = time.monotonic() - started
-        settings.progress.ended(report)
-
-
-async def _leased(
-    connection: Connection,
-    provider: Provider,
-    secret: Secret,
-    ledger: Ledger,
-    span: Span,
-    settings: Settings,
-    report: ConnectionReport,
-) -> None:
-    account = account_of(connection, provider, ledger)
-    committer = Committer(ledger, provider, account, settings.clock)
-    work: Plan = plan(connection, provider, committer.known, settings.clock(), span)
-    settings.progress.planned(connection.name, sum(len(each.partitions) for each in work.works))
-    wire = settings.wire(
-        provider,
-        connection.name,
-        secret,
-        base_url=connection.base_url or provider.base_url,
-        options=connection.options,
-        clock=settings.clock,
-        allow_http=connection.allow_http,
-    )
-    try:
-        async with wire:
-            job = ConnectionSync(work, wire, committer, ledger, report, clock=settings.clock, progress=settings.progress)
-            try:
-                await job.run()
-            except* StoreError as broken:
-                raise _first(broken) from None
-    finally:
-        report.requests = wire.requests
-        await committer.settle_writing()
 
 
 def account_of(connection: Connection, provider: Provider, ledger: Ledger) -> Account:

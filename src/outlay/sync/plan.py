@@ -54,7 +54,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What the user asked for beyond the default: days from `since` to `until` (exclusive), `full` fetches all again."""
+    """What the user asked for: days from `since` to `until` (exclusive); `full` fetches again what is settled too."""
 
     since: date | None = None
     until: date | None = None
@@ -66,7 +66,7 @@ def plan(
     provider: Provider,
     committed: Mapping[Partition, Committed],
     now: datetime,
-    span: Span = Span(),  # noqa: B008 - frozen
+    span: Span = Span(),
 ) -> Plan:
     """Return what to fetch: never fetched, failed, or young enough when last checked to have been restated.
 
@@ -103,7 +103,7 @@ def datasets_of(connection: Connection, provider: Provider) -> list[Dataset]:
     ]
 
 
-def expected(connection: Connection, dataset: Dataset, now: datetime, span: Span = Span()) -> Iterator[Period]:  # noqa: B008
+def expected(connection: Connection, dataset: Dataset, now: datetime, span: Span = Span()) -> Iterator[Period]:
     """Yield every partition a dataset should have, oldest first.
 
     The present day or month counts, though it is not over. A wish for the future is cut at the end of today.
@@ -197,7 +197,9 @@ def _runs(periods: Sequence[Period], page_days: int | None) -> list[list[Period]
         gap = Period(before.end, after.start) if before.end < after.start else None
         if gap is None:
             runs[-1].append(after)
-        elif page_days and _pages(len(runs[-1]) + len(list(gap.days())) + 1, page_days) <= _pages(len(runs[-1]), page_days):
+        elif page_days and _pages(len(runs[-1]) + len(list(gap.days())) + 1, page_days) <= _pages(
+            len(runs[-1]), page_days
+        ):
             runs[-1].extend(Period.of_day(day) for day in gap.days())
             runs[-1].append(after)
         else:

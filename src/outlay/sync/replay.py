@@ -10,7 +10,7 @@ import msgspec
 from outlay.clock import Clock, system_clock
 from outlay.config import Config
 from outlay.errors import PayloadError
-from outlay.model.batch import Account, Batch, Committed, Partition, Payload
+from outlay.model.batch import Account, Batch, Committed, Payload
 from outlay.model.problem import Problem, Severity
 from outlay.providers.base import Ask, Dataset, Endpoint, Provider
 from outlay.store import Ledger
@@ -24,9 +24,7 @@ from outlay.sync.report import ConnectionReport, DatasetReport, Report
 from outlay.wire import Answer
 
 
-def replay(
-    config: Config, ledger: Ledger, *, connections: Iterable[str] = (), clock: Clock = system_clock
-) -> Report:
+def replay(config: Config, ledger: Ledger, *, connections: Iterable[str] = (), clock: Clock = system_clock) -> Report:
     """Map the payloads of every present batch again and commit those whose facts come out otherwise."""
     report = Report()
     known = providers_by_id()
@@ -37,7 +35,7 @@ def replay(
         if provider is not None:
             account = account_of(connection, provider, ledger)
             with ledger.lease(connection.name, 600):
-                _Replay(ledger, provider, account, connection.options, each, clock).run()
+                _Replay(ledger, provider, account=account, options=connection.options, report=each, clock=clock).run()
     return report
 
 
@@ -48,6 +46,7 @@ class _Replay:
         self,
         ledger: Ledger,
         provider: Provider,
+        *,
         account: Account,
         options: Mapping[str, str],
         report: ConnectionReport,
@@ -80,19 +79,22 @@ class _Replay:
         report.partitions += len(committed)
         try:
             endpoint, dataset = self._endpoint(payloads[0])
-            work = Work(dataset, endpoint, payloads[0].window, tuple(sorted(each.partition.period for each in committed)))
+            work = Work(
+                dataset, endpoint, payloads[0].window, tuple(sorted(each.partition.period for each in committed))
+            )
             settled = self._mapped(work, payloads)
         except PayloadError as error:
-            report.problems.append(Problem(code=error.code, says=error.message, where=payloads[0].dataset, hint=error.hint))
+            report.problems.append(
+                Problem(code=error.code, says=error.message, where=payloads[0].dataset, hint=error.hint)
+            )
             return
         before = {each.partition.period: each for each in committed}
         for each in settled:
-            self._offer(work, before[each.period], each, fetch_id, payloads[-1], report)
+            self._offer(before[each.period], dataset, each, payloads[-1])
 
-    def _offer(
-        self, work: Work, before: Committed, each: Settled, fetch_id: str, payload: Payload, report: DatasetReport
-    ) -> None:
-        result = check(work.dataset, each.period, each.facts)
+    def _offer(self, before: Committed, dataset: Dataset, each: Settled, payload: Payload) -> None:
+        report = self._dataset_report(dataset.name)
+        result = check(dataset, each.period, each.facts)
         problems = (*each.problems, *result.problems)
         report.problems.extend(problems)
         if any(problem.severity is Severity.FATAL for problem in problems):
@@ -107,10 +109,10 @@ class _Replay:
         self._batches.append(
             Batch(
                 batch_id=new_id(self._clock()),
-                partition=Partition(self._account.connection, work.dataset.name, each.period),
+                partition=before.partition,
                 provider=self._provider.id,
-                endpoint=work.endpoint.name,
-                fetch_id=fetch_id,
+                endpoint=before.endpoint,
+                fetch_id=before.fetch_id,
                 digest=seal,
                 observed_at=payload.fetched_at,
                 facts=result.facts,
@@ -134,7 +136,9 @@ class _Replay:
             for endpoint in dataset.endpoints:
                 if dataset.name == payload.dataset and endpoint.name == payload.endpoint:
                     return endpoint, dataset
-        raise PayloadError(f"{payload.dataset}: today's code has no endpoint {payload.endpoint!r} to map the payload with")
+        raise PayloadError(
+            f"{payload.dataset}: today's code has no endpoint {payload.endpoint!r} to map the payload with"
+        )
 
     def _dataset_report(self, dataset: str) -> DatasetReport:
         if dataset not in self._datasets:

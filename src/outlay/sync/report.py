@@ -99,5 +99,7 @@ def _problem(problem: Problem) -> dict[str, Any]:
         "where": problem.where,
         "says": problem.says,
         "hint": problem.hint,
-        "period": [problem.period.first_day.isoformat(), problem.period.end_day.isoformat()] if problem.period else None,
+        "period": [problem.period.first_day.isoformat(), problem.period.end_day.isoformat()]
+        if problem.period
+        else None,
     }
