@@ -1,0 +1,17 @@
+"""The command line: parse, call, print; everything it shows comes from the same answers as the other faces."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line and leave with its exit status."""
+    if sys.argv[1:] == ["--version"]:
+        from outlay.cli.version import line
+
+        sys.stdout.write(line() + "\n")
+        return
+    from outlay.cli.app import cli
+
+    cli(prog_name="outlay")

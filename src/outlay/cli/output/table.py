@@ -1,0 +1,194 @@
+"""Tables of plain text that fit the terminal: text folds, columns may leave, and no number is ever cut."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Context, Decimal
+
+import click
+
+from outlay.cli.output import numbers
+from outlay.cli.output.sheet import Column, Kind, Row, Sheet
+from outlay.cli.output.text import fold, left, neutral, right, width
+
+UNKNOWN = "–"
+_GAP = "  "
+_WIDTH = 80
+_TEXT_MIN = 9
+_ADDING = Context(prec=100)
+_NUMBERS = frozenset({Kind.MONEY, Kind.QUANTITY, Kind.AMOUNT, Kind.SHARE})
+
+Cells = dict[str, str]
+
+
+def print_table(sheet: Sheet, *, color: bool, columns: int | None = None) -> None:
+    """Print a sheet for people; what it lacks stands under it."""
+    space = columns or (shutil.get_terminal_size((_WIDTH, 24)).columns if sys.stdout.isatty() else _WIDTH)
+    for line in lines(sheet, space):
+        click.echo(line if color else click.unstyle(line))
+
+
+def lines(sheet: Sheet, space: int) -> Iterator[str]:
+    """Yield the lines of a table at most `space` columns wide, with the styles of a terminal."""
+    if sheet.rows:
+        yield from _body(sheet, space)
+    else:
+        yield from fold(sheet.empty, space)
+    for note in sheet.notes:
+        yield from (click.style(line, dim=True) for line in fold(neutral(note), space))
+    if sheet.incomplete:
+        yield ""
+        yield from _lacking(sheet.incomplete, space)
+
+
+def cell(column: Column, row: Row) -> str:
+    """Return a value as a table shows it."""
+    value = row.get(column.name)
+    if value is None:
+        unlimited = column.name == "quota" and row.get("unlimited") is True
+        return "unlimited" if unlimited else UNKNOWN
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Decimal | int):
+        return _number(column, Decimal(value), row)
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return neutral(", ".join(f"{name}={one}" for name, one in value.items())) or UNKNOWN
+    if isinstance(value, list | tuple):
+        return neutral(", ".join(numbers.exact(one) if isinstance(one, Decimal) else str(one) for one in value))
+    return neutral(str(value)) or UNKNOWN
+
+
+def _number(column: Column, value: Decimal, row: Row) -> str:
+    currency = row.get("currency")
+    if column.kind is Kind.MONEY or (column.kind is Kind.AMOUNT and currency):
+        return numbers.money(value, str(currency) if currency else None)
+    return numbers.quantity(value)
+
+
+def _body(sheet: Sheet, space: int) -> Iterator[str]:
+    shown = [column for column in sheet.columns if column.table]
+    cells = [{column.name: cell(column, row) for column in shown} for row in sheet.rows]
+    totals = list(_totals(sheet, shown))
+    natural = {column.name: _natural(column, [*cells, *totals]) for column in shown}
+    kept, left_out = _choose(shown, natural, space)
+    if kept is None:
+        yield from _records(shown, cells, space)
+        return
+    widths = _fit(kept, natural, space)
+    yield click.style(_GAP.join(_aligned(c, c.title, widths[c.name]) for c in kept).rstrip(), bold=True)
+    yield _GAP.join("─" * widths[column.name] for column in kept)
+    for one in cells:
+        yield from _folded(kept, one, widths)
+    if totals:
+        yield _GAP.join("─" * widths[column.name] for column in kept)
+        for one in totals:
+            yield from (click.style(line, bold=True) for line in _folded(kept, one, widths))
+    if left_out:
+        names = ", ".join(column.title for column in left_out)
+        says = f"Left out to fit: {names}. A wider terminal or --format json shows all."
+        yield from (click.style(line, dim=True) for line in fold(says, space))
+
+
+def _natural(column: Column, cells: Sequence[Cells]) -> int:
+    return max(width(column.title), *(width(one[column.name]) for one in cells))
+
+
+def _least(column: Column, natural: int) -> int:
+    return natural if column.kind in _NUMBERS else min(natural, max(_TEXT_MIN, width(column.title)))
+
+
+def _choose(
+    columns: Sequence[Column], natural: Mapping[str, int], space: int
+) -> tuple[list[Column] | None, list[Column]]:
+    kept, left_out = list(columns), list[Column]()
+    while sum(_least(c, natural[c.name]) for c in kept) + len(_GAP) * (len(kept) - 1) > space:
+        weakest = min(reversed(kept), key=lambda column: column.keep)
+        if weakest.keep >= Column.__dataclass_fields__["keep"].default:
+            return None, []
+        kept.remove(weakest)
+        left_out.append(weakest)
+    return kept, left_out
+
+
+def _fit(columns: Sequence[Column], natural: Mapping[str, int], space: int) -> dict[str, int]:
+    widths = {column.name: natural[column.name] for column in columns}
+    over = sum(widths.values()) + len(_GAP) * (len(widths) - 1) - space
+    while over > 0:
+        able = [c for c in columns if widths[c.name] > _least(c, natural[c.name])]
+        widest = max(able, key=lambda column: widths[column.name])
+        widths[widest.name] -= 1
+        over -= 1
+    return widths
+
+
+def _aligned(column: Column, text: str, columns: int) -> str:
+    return right(text, columns) if column.kind in _NUMBERS else left(text, columns)
+
+
+def _folded(columns: Sequence[Column], cells: Cells, widths: Mapping[str, int]) -> Iterator[str]:
+    parts = {column.name: list(fold(cells[column.name], widths[column.name])) for column in columns}
+    for index in range(max(len(part) for part in parts.values())):
+        texts = ((column, parts[column.name][index : index + 1]) for column in columns)
+        yield _GAP.join(_aligned(c, text[0] if text else "", widths[c.name]) for c, text in texts).rstrip()
+
+
+def _records(columns: Sequence[Column], cells: Sequence[Cells], space: int) -> Iterator[str]:
+    """Yield each row as a block of its own, where even the narrowest table is too wide."""
+    titles = max(width(column.title) for column in columns)
+    for number, one in enumerate(cells):
+        if number:
+            yield ""
+        for column in columns:
+            first, *rest = fold(one[column.name], max(space - titles - len(_GAP), _TEXT_MIN))
+            yield left(column.title, titles) + _GAP + first
+            yield from (" " * titles + _GAP + line for line in rest)
+
+
+def _totals(sheet: Sheet, shown: Sequence[Column]) -> Iterator[Cells]:
+    """Yield one line of sums per currency and basis: neither is ever added across."""
+    groups: dict[tuple[object, object], list[Row]] = {}
+    for row in sheet.rows:
+        groups.setdefault((row.get("currency"), row.get("basis")), []).append(row)
+    if not sheet.sums or len(groups) == len(sheet.rows):
+        return
+    for (currency, basis), rows in groups.items():
+        total: dict[str, object] = {"currency": currency, "basis": basis}
+        for name in sheet.sums:
+            total[name] = _sum([row.get(name) for row in rows])
+        cells = {c.name: cell(c, total) if c.name in total else "" for c in shown}
+        yield {**cells, shown[0].name: cells[shown[0].name] or "Total"}
+
+
+def _sum(values: Sequence[object]) -> Decimal | None:
+    """Return the sum, or None where one part is unknown: a sum of the rest would pass for the whole."""
+    total = Decimal(0)
+    for value in values:
+        if not isinstance(value, Decimal):
+            return None
+        total = _ADDING.add(total, value)
+    return total
+
+
+def _lacking(incomplete: Sequence[Row], space: int) -> Iterator[str]:
+    yield click.style(f"Incomplete: {len(incomplete)} part{'s' if len(incomplete) > 1 else ''} missing", fg="yellow")
+    for line in lacking(incomplete):
+        first, *rest = fold(line, space - 4)
+        yield f"  - {first}"
+        yield from (f"    {one}" for one in rest)
+
+
+def lacking(incomplete: Sequence[Row]) -> Iterator[str]:
+    """Yield a sentence for each missing part: what, which days, why, and what to do."""
+    for part in incomplete:
+        period = part.get("period")
+        days = f", {period[0]} to {period[1]}" if isinstance(period, list | tuple) and len(period) > 1 else ""
+        names = " ".join(str(part[key]) for key in ("connection", "dataset") if part.get(key))
+        hint = part.get("hint")
+        yield neutral(f"{names}{days}: {part.get('why')}{f'. {hint}' if hint else ''}")
