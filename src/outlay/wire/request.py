@@ -1,0 +1,136 @@
+"""Build the request that asks for one window, without the credential: what `--dry-run` shows is what is sent."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib import metadata
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import msgspec
+
+from outlay.errors import BugError, ConfigError
+from outlay.model.period import Period
+from outlay.providers.base import Endpoint, Provider
+from outlay.wire import pages, windows
+
+_VARIABLE = re.compile(r"\{([a-z_]+)\}")
+
+
+class Request(msgspec.Struct, frozen=True):
+    """One request as it will be sent, apart from the credential.
+
+    `url` has no query; `path` is the vendor's own path, without the prefix a `base_url` may carry.
+    """
+
+    method: str
+    url: str
+    path: str
+    params: list[tuple[str, str]]
+    headers: dict[str, str]
+
+    @property
+    def target(self) -> str:
+        """Return the vendor's path with its query, as payloads keep it."""
+        return f"{self.path}?{urlencode(self.params)}" if self.params else self.path
+
+
+def build(  # noqa: PLR0917  # the order of the words in the sentence
+    provider: Provider,
+    endpoint: Endpoint[Any],
+    options: Mapping[str, str],
+    period: Period,
+    item: str | None = None,
+    base_url: str | None = None,
+) -> Request:
+    """Return the request for the first page of one window.
+
+    Raises: ConfigError when an option the path needs is missing or the base URL is not usable.
+    """
+    variables = dict(provider.variables(options))
+    params: list[tuple[str, str]] = []
+    for name, value in endpoint.query.items():
+        values = value if isinstance(value, tuple) else (value,)
+        params += [(name, _text(single)) for single in values]
+    params += windows.parameters(endpoint.window, period)
+    if item is not None:
+        if endpoint.each is None:
+            raise BugError(f"{provider.id} {endpoint.name} asks for no items and was given one")
+        if endpoint.each.place == "path":
+            variables[endpoint.each.parameter] = item
+        else:
+            params.append((endpoint.each.parameter, item))
+    params += pages.first(endpoint.pages)
+    path = _VARIABLE.sub(lambda match: _segment(match[1], variables, provider, endpoint), endpoint.path)
+    headers = {"user-agent": user_agent(), "accept": "application/json"}
+    headers |= {name.lower(): value for name, value in {**provider.headers, **endpoint.headers}.items()}
+    return Request("GET", base(provider, base_url) + path, path, params, headers)
+
+
+def base(provider: Provider, base_url: str | None) -> str:
+    """Return scheme, host and path prefix that every path of a provider follows.
+
+    Raises: ConfigError when it is no plain http(s) address.
+    """
+    text = (base_url or provider.base_url).rstrip("/")
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable or any(character.isspace() or not character.isprintable() for character in text):
+        raise ConfigError("base_url must be an address such as https://api.example.com or http://127.0.0.1:9100/prefix")
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise ConfigError("base_url must have no user, password, query or fragment")
+    return text
+
+
+def is_loopback(url: str) -> bool:
+    """Tell whether an address stays on this machine."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_scheme(url: str, *, allow_http: bool) -> None:
+    """Refuse to send a credential unencrypted.
+
+    Raises: ConfigError for plain http to another machine, unless the connection allows it.
+    """
+    if urlsplit(url).scheme == "http" and not allow_http and not is_loopback(url):
+        raise ConfigError(
+            f"base_url uses http, which shows the credential to everyone on the way to {urlsplit(url).hostname}",
+            hint="Use https, or set `allow_http = true` on the connection if the way there is trusted.",
+        )
+
+
+@lru_cache(maxsize=1)
+def user_agent() -> str:
+    """Return how Outlay introduces itself to vendors."""
+    try:
+        return f"outlay/{metadata.version('outlay')}"
+    except metadata.PackageNotFoundError:
+        return "outlay/dev"
+
+
+def _text(value: str | int) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _segment(name: str, variables: Mapping[str, str], provider: Provider, endpoint: Endpoint[Any]) -> str:
+    value = variables.get(name)
+    if value is None and endpoint.each is not None and endpoint.each.parameter == name:
+        raise BugError(f"{provider.id} {endpoint.name} was asked without its {name}")
+    if value is None or value in ("", ".", ".."):
+        # A dot segment would lead the request, key and all, to another path than the one described.
+        raise ConfigError(f"{provider.title} needs the option `{name}` for {endpoint.name}")
+    return quote(value, safe="")
