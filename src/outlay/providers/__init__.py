@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from outlay.providers import openai
+from outlay.providers import anthropic, openai
 from outlay.providers.base import Provider
 
-PROVIDERS: tuple[Provider, ...] = (openai.PROVIDER,)
+PROVIDERS: tuple[Provider, ...] = (openai.PROVIDER, anthropic.PROVIDER)

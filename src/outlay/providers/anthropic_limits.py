@@ -1,0 +1,369 @@
+"""Anthropic's names and ceilings: organization, workspaces, keys, rate limits and spend limits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from msgspec import Struct
+
+from outlay.clock import midnight, next_month
+from outlay.model.facts import Limit, LimitKind, Name
+from outlay.model.money import Money, exact
+from outlay.model.problem import Problem, Severity
+from outlay.providers.anthropic_rows import BETA_REFUSALS, DEFAULT_WORKSPACE
+from outlay.providers.base import AfterId, Ask, Cursor, Endpoint, FanOut
+
+_PER = re.compile(r"_per_(second|minute|hour|day|month)")
+_WINDOWS = {"daily": "1 day", "weekly": "7 days", "monthly": "month"}
+
+
+class Organization(Struct):
+    """The organization a key belongs to."""
+
+    id: str
+    name: str
+
+
+class Workspace(Struct):
+    """A workspace; an archived one has a time of archiving."""
+
+    id: str
+    name: str
+    archived_at: str | None = None
+
+
+class WorkspacePage(Struct):
+    """A page of workspaces."""
+
+    data: list[Workspace]
+
+
+class Scope(Struct):
+    """What a key opens or a limit bounds: a type and, but for the whole organization, the id of one of its parts."""
+
+    type: str
+    workspace_id: str | None = None
+    user_id: str | None = None
+    rbac_group_id: str | None = None
+    seat_tier: str | None = None
+    service: str | None = None
+
+    @property
+    def text(self) -> str:
+        """Return the scope as `type` or `type:part`."""
+        part = self.workspace_id or self.user_id or self.rbac_group_id or self.seat_tier or self.service
+        return f"{self.type}:{part}" if part else self.type
+
+
+class ApiKey(Struct):
+    """A key: newer answers hold its workspace in `scope`, older ones beside its id."""
+
+    id: str
+    name: str | None = None
+    status: str = "active"
+    scope: Scope | None = None
+    workspace_id: str | None = None
+
+
+class ApiKeyPage(Struct):
+    """A page of keys."""
+
+    data: list[ApiKey]
+
+
+class Group(Struct):
+    """What a rate limit is about: a group of models or a feature."""
+
+    type: str
+    id: str | None = None
+    display_name: str | None = None
+
+
+class Source(Struct):
+    """Who set a workspace's limit."""
+
+    type: str
+
+
+class Limiter(Struct):
+    """One ceiling of a group; the types are an open set."""
+
+    type: str
+    value: int
+    org_limit: int | None = None
+    source: Source | None = None
+
+
+class RateLimit(Struct):
+    """The limiters of one group; older answers name the group by `group_type` alone."""
+
+    limits: list[Limiter]
+    id: str | None = None
+    rate_limit_id: str | None = None
+    workspace_id: str | None = None
+    group: Group | None = None
+    group_type: str | None = None
+    models: list[str] | None = None
+
+    @property
+    def label(self) -> str:
+        """Return what the limiters are about, in the vendor's words."""
+        if self.group is not None and self.group.display_name:
+            return self.group.display_name
+        kind = self.group.type if self.group is not None else self.group_type
+        return ", ".join(self.models) if self.models else kind or "all"
+
+
+class RateLimitPage(Struct):
+    """A page of rate limits of an organization or a workspace."""
+
+    data: list[RateLimit]
+
+
+class SpendLimit(Struct):
+    """A cap on spend in the currency's smallest unit; an amount of null is no cap."""
+
+    id: str
+    currency: str
+    period: str
+    scope: Scope
+    is_enabled: bool = True
+    amount: Decimal | None = None
+
+
+class SpendLimitPage(Struct):
+    """A page of spend limits."""
+
+    data: list[SpendLimit]
+
+
+class Spender(Struct):
+    """A person or a scoped key."""
+
+    user_id: str | None = None
+    scoped_api_key_id: str | None = None
+
+
+class SpendSummary(Struct):
+    """The cap that counts for one spender, and what it has spent."""
+
+    actor: Spender
+    currency: str
+    period: str
+    period_to_date_spend: Decimal
+    source: Scope
+    spend_limit_id: str
+    amount: Decimal | None = None
+
+
+class SpendSummaryPage(Struct):
+    """A page of effective spend limits."""
+
+    data: list[SpendSummary]
+
+
+def organization(page: Organization, _ask: Ask) -> Iterator[Name]:
+    """Turn the organization of the key into the account's name.
+
+    Source: https://platform.claude.com/docs/en/api/admin
+    """
+    yield Name(kind="account", id=page.id, name=page.name)
+
+
+def workspaces(page: WorkspacePage, _ask: Ask) -> Iterator[Name | Problem]:
+    """Turn a page of workspaces into names.
+
+    Null:   the default workspace is not marked by the vendor but for its fixed name "Default"; `alias_of` ties its id
+            to the stand-in that rows of the older reports carry.
+    Source: https://platform.claude.com/docs/en/api/admin/workspaces/list
+    """
+    named = [each for each in page.data if each.archived_at is None and each.name == "Default"]
+    default = named[0] if len(named) == 1 else None
+    for each in page.data:
+        yield Name(
+            kind="workspace",
+            id=each.id,
+            name=each.name,
+            state="archived" if each.archived_at else "active",
+            alias_of=DEFAULT_WORKSPACE if each is default else None,
+        )
+    if len(named) > 1:
+        yield Problem(
+            code="default_workspace_unclear",
+            says=f"{len(named)} workspaces are called Default",
+            hint="Set `default_workspace` on the connection to the id of the one that came with the organization.",
+            severity=Severity.NOTE,
+        )
+
+
+def api_keys(page: ApiKeyPage, _ask: Ask) -> Iterator[Name]:
+    """Turn a page of keys into names; an expired or inactive key counts as archived.
+
+    Source: https://platform.claude.com/docs/en/api/admin
+    """
+    for key in page.data:
+        yield Name(
+            kind="api_key",
+            id=key.id,
+            name=key.name,
+            parent_id=key.scope.workspace_id if key.scope is not None else key.workspace_id,
+            state="active" if key.status == "active" else "archived",
+        )
+
+
+def rate_limits(page: RateLimitPage, ask: Ask) -> Iterator[Limit]:
+    """Turn a page of rate limits into limits, one per limiter.
+
+    Units:  requests, tokens, searches, or a plain count for a limiter of unknown kind.
+    Null:   a workspace without an entry inherits the organization's limit; the vendor states no use.
+    Source: https://platform.claude.com/docs/en/manage-claude/rate-limits-api
+    """
+    for entry in page.data:
+        workspace = entry.workspace_id or ask.item
+        for limiter in entry.limits:
+            per, unit = _PER.search(limiter.type), _unit(limiter.type)
+            details = {
+                "type": limiter.type,
+                "models": ", ".join(entry.models) if entry.models else None,
+                "organization_limit": None if limiter.org_limit is None else str(limiter.org_limit),
+                "source": limiter.source.type if limiter.source else None,
+            }
+            yield Limit(
+                name=f"{entry.label}: {limiter.type.replace('_', ' ')}",
+                scope=f"workspace:{workspace}" if workspace else "organization",
+                kind=LimitKind.RATE if per else LimitKind.STORAGE if unit == "bytes" else LimitKind.QUOTA,
+                unit=unit,
+                quota=exact(limiter.value),
+                window=f"1 {per[1]}" if per else None,
+                sub_account_id=workspace,
+                model=entry.models[0] if entry.models and len(entry.models) == 1 else None,
+                enforced=True,
+                details={name: text for name, text in details.items() if text is not None},
+            )
+
+
+def _unit(limiter: str) -> str:
+    for word, unit in (("token", "tokens"), ("request", "requests"), ("search", "searches"), ("byte", "bytes")):
+        if word in limiter:
+            return unit
+    return "count"
+
+
+def spend_limits(page: SpendLimitPage, ask: Ask) -> Iterator[Limit]:
+    """Turn a page of spend limits into limits.
+
+    Units:  `amount` is in the currency's smallest unit.
+    Null:   an amount of null is no cap.
+    Source: https://platform.claude.com/docs/en/manage-claude/spend-limits-api
+    """
+    for cap in page.data:
+        yield Limit(
+            name=f"{cap.period} spend",
+            scope=cap.scope.text,
+            kind=LimitKind.SPEND,
+            unit=cap.currency,
+            quota=None if cap.amount is None else Money.from_minor(cap.amount, cap.currency).amount,
+            unlimited=cap.amount is None,
+            window=_WINDOWS.get(cap.period, cap.period),
+            resets_at=_resets_at(cap.period, ask.observed_at),
+            sub_account_id=cap.scope.workspace_id,
+            enforced=cap.is_enabled,
+            details={"id": cap.id},
+        )
+
+
+def spend_limits_effective(page: SpendSummaryPage, ask: Ask) -> Iterator[Limit]:
+    """Turn a page of spenders into the limit that counts for each.
+
+    Units:  `amount` and `period_to_date_spend` are in the currency's smallest unit.
+    Null:   the vendor writes "0" also where it cannot read the spend, so a zero is not known to be one.
+    Source: https://platform.claude.com/docs/en/manage-claude/spend-limits-api
+    """
+    for spender in page.data:
+        used = Money.from_minor(spender.period_to_date_spend, spender.currency)
+        who = f"user:{spender.actor.user_id}" if spender.actor.user_id else f"api_key:{spender.actor.scoped_api_key_id}"
+        yield Limit(
+            name=f"effective {spender.period} spend",
+            scope=who,
+            kind=LimitKind.SPEND,
+            unit=spender.currency,
+            quota=None if spender.amount is None else Money.from_minor(spender.amount, spender.currency).amount,
+            used=used.amount if used else None,
+            unlimited=spender.amount is None,
+            window=_WINDOWS.get(spender.period, spender.period),
+            resets_at=_resets_at(spender.period, ask.observed_at),
+            enforced=spender.amount is not None,
+            details={"id": spender.spend_limit_id, "source": spender.source.text},
+        )
+
+
+def _resets_at(period: str, observed_at: datetime) -> datetime | None:
+    """Return when a calendar window ends; the vendor does not say on which day its weeks begin."""
+    today = observed_at.astimezone(UTC).date()
+    if period == "monthly":
+        return midnight(next_month(today))
+    return midnight(today + timedelta(days=1)) if period == "daily" else None
+
+
+ORGANIZATION = Endpoint(name="organization", path="/v1/organizations/me", page=Organization, facts=organization)
+
+WORKSPACES = Endpoint(
+    name="workspaces",
+    path="/v1/organizations/workspaces",
+    pages=AfterId(send="after_id"),
+    query={"limit": 1000, "include_archived": "true", "include_default": "true"},
+    page=WorkspacePage,
+    facts=workspaces,
+)
+
+API_KEYS = Endpoint(
+    name="api_keys",
+    path="/v1/organizations/api_keys",
+    pages=AfterId(send="after_id"),
+    query={"limit": 1000},
+    page=ApiKeyPage,
+    facts=api_keys,
+)
+
+RATE_LIMITS = Endpoint(
+    name="rate_limits",
+    path="/v1/organizations/rate_limits",
+    pages=Cursor(send="page", read="next_page"),
+    query={"limit": 1000},
+    page=RateLimitPage,
+    facts=rate_limits,
+)
+
+WORKSPACE_RATE_LIMITS = Endpoint(
+    name="workspace_rate_limits",
+    path="/v1/organizations/workspaces/{workspace_id}/rate_limits",
+    pages=Cursor(send="page", read="next_page"),
+    query={"limit": 1000},
+    each=FanOut("workspace", "workspace_id"),
+    page=RateLimitPage,
+    facts=rate_limits,
+)
+
+SPEND_LIMITS = Endpoint(
+    name="spend_limits",
+    path="/v1/organizations/spend_limits",
+    pages=Cursor(send="page", read="next_page"),
+    query={"limit": 100},
+    headers={"anthropic-beta": "spend-limit-reads-2026-09-26"},
+    refusals=BETA_REFUSALS,
+    page=SpendLimitPage,
+    facts=spend_limits,
+)
+
+SPEND_LIMITS_EFFECTIVE = Endpoint(
+    name="spend_limits_effective",
+    path="/v1/organizations/spend_limits/effective",
+    pages=Cursor(send="page", read="next_page"),
+    query={"limit": 100},
+    refusals=BETA_REFUSALS,
+    page=SpendSummaryPage,
+    facts=spend_limits_effective,
+)

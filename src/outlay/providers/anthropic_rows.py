@@ -1,0 +1,83 @@
+"""What Anthropic's cost and usage rows have in common: their dimensions, and how a row is told to be one day's."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from msgspec import Struct
+
+from outlay.model.period import Period
+from outlay.model.problem import Problem
+from outlay.providers.base import Ask, Refusal
+
+API = "Claude API"
+CODE = "Claude Code"
+DEFAULT_WORKSPACE = "default"
+"""Stands for the default workspace where the vendor sends null instead of an id."""
+
+BETA_REFUSALS = (
+    Refusal(400, "not_offered", contains="anthropic-beta"),
+    Refusal(404, "not_offered"),
+)
+"""How an endpoint in beta says that it is not there for this organization, or no longer under this name."""
+
+TOKEN_CLASSES = {
+    "uncached_input_tokens": "uncached-input",
+    "cache_read_input_tokens": "cache-read",
+    "cache_creation.ephemeral_5m_input_tokens": "cache-write-5m",
+    "cache_creation.ephemeral_1h_input_tokens": "cache-write-1h",
+    "output_tokens": "output",
+}
+"""The vendor's token types, disjoint, as the last part of a SKU."""
+
+UPDATE = "Nothing was overwritten. Update Outlay; if it is up to date, report it."
+_ONE_DAY = timedelta(days=1)
+
+
+class Dimensions(Struct):
+    """What a row is about; null where the row is not grouped by it or the vendor does not know it."""
+
+    workspace_id: str | None = None
+    api_key_id: str | None = None
+    model: str | None = None
+    service_tier: str | None = None
+    context_window: str | None = None
+    inference_geo: str | None = None
+    speed: str | None = None
+    cost_type: str | None = None
+    token_type: str | None = None
+    description: str | None = None
+
+    @property
+    def region(self) -> str | None:
+        """Return where inference ran, if the vendor knows."""
+        return None if self.inference_geo == "not_available" else self.inference_geo
+
+    @property
+    def meter(self) -> str | None:
+        """Return what the row counts: its token class, or its cost type where it counts no tokens."""
+        if self.token_type:
+            return TOKEN_CLASSES.get(self.token_type, self.token_type)
+        return self.cost_type
+
+
+def sku(model: str | None, meter: str | None) -> str | None:
+    """Return the functional item: `<model>/<token class>`, or the cost type alone where no model is named."""
+    return "/".join(part for part in (model, meter) if part) or None
+
+
+def workspace_or_default(workspace_id: str | None, ask: Ask) -> str:
+    """Return a workspace's id; the older reports send null for the default workspace alone."""
+    return workspace_id or ask.options.get("default_workspace") or DEFAULT_WORKSPACE
+
+
+def day_of_row(starting_at: str, ending_at: str) -> Period | Problem:
+    """Return the day a row covers, or the defect of one that spans more than that."""
+    period = Period.of_text(starting_at, ending_at)
+    if period.end - period.start <= _ONE_DAY:
+        return period
+    return Problem(
+        code="bucket_not_a_day",
+        says=f"a row spans {period.first_day} to {period.end_day} where days were asked for",
+        hint=UPDATE,
+    )
