@@ -48,7 +48,10 @@ class Outlay(Group):
     """The root: whatever happens below it ends in the fence."""
 
     def main(  # type: ignore[override]  # it always leaves, and says with which status
-        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        **extra: Any,  # noqa: ANN401
     ) -> NoReturn:
         """Run the command line and leave with its exit status."""
         given = list(sys.argv[1:] if args is None else args)
@@ -61,7 +64,7 @@ class Outlay(Group):
         sys.exit(run(call, settings, given))
 
 
-def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
+def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
         from outlay.cli.version import line
 

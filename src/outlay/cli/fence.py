@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import click
 
 from outlay.cli.settings import Settings
 from outlay.errors import Exit, OutlayError
-from outlay.redaction import redactor
 
 INTERRUPTED = 130
 """The exit status shells give a program that Ctrl-C ended."""
 
 
-def run(call: Callable[[], object], settings: Settings, args: Sequence[str]) -> int:
+def run(call: Callable[[], object], settings: Settings, args: Sequence[str]) -> int:  # noqa: PLR0911 - one per ending
     """Return the exit status of a call; errors are told on stderr, never with a secret or a traceback."""
     try:
         status = call()
@@ -44,8 +43,12 @@ def run(call: Callable[[], object], settings: Settings, args: Sequence[str]) -> 
 
 def tell(form: str, code: str, message: str, hint: str) -> None:
     """Write an error to stderr, as text or in the one JSON shape of errors."""
+    from outlay.redaction import redactor
+
     message, hint = redactor.text(message), redactor.text(hint)
     if form == "json":
+        import json
+
         click.echo(
             json.dumps({"error": {"code": code, "message": message, "hint": hint}}, ensure_ascii=False), err=True
         )
@@ -74,7 +77,7 @@ def _usage(error: click.UsageError, settings: Settings, args: Sequence[str]) -> 
 
 
 def _asks_for_json(args: Sequence[str]) -> bool:
-    return "--format=json" in args or any(pair == ("--format", "json") for pair in zip(args, args[1:], strict=False))
+    return "--format=json" in args or ("--format", "json") in pairwise(args)
 
 
 def _sentence(text: str) -> str:
@@ -82,6 +85,8 @@ def _sentence(text: str) -> str:
 
 
 def _bug(error: Exception, settings: Settings) -> int:
+    from outlay.redaction import redactor
+
     says = redactor.text(f"{type(error).__name__}: {error}").splitlines()
     message = f"this is a bug in Outlay: {says[0] if says else type(error).__name__}"
     debug = settings.environ.get("OUTLAY_DEBUG") == "1"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 from outlay.cli.settings import global_options
-from outlay.config import suggestion
 
 GLOBAL = ("format", "config", "home", "quiet", "no_color")
 
@@ -18,7 +20,7 @@ GLOBAL = ("format", "config", "home", "quiet", "no_color")
 class Command(click.Command):
     """A command that takes the global options too and shows its examples as they are written."""
 
-    def __init__(self, *args: Any, **attributes: Any) -> None:
+    def __init__(self, *args: Any, **attributes: Any) -> None:  # noqa: ANN401 - click's own
         super().__init__(*args, **attributes)
         self.params = [*self.params, *global_options()]
 
@@ -30,7 +32,7 @@ class Command(click.Command):
                 with formatter.section(title):
                     formatter.write_dl(records)
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the examples."""
         _examples(self.epilog, formatter)
 
@@ -65,7 +67,7 @@ class Group(click.Group):
 
     command_class = Command
 
-    def __init__(self, *args: Any, entries: Mapping[str, Entry] | None = None, **attributes: Any) -> None:
+    def __init__(self, *args: Any, entries: Mapping[str, Entry] | None = None, **attributes: Any) -> None:  # noqa: ANN401
         super().__init__(*args, **attributes)
         self.params = [*self.params, *global_options()]
         self.entries = dict(entries or {})
@@ -88,9 +90,20 @@ class Group(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command that is called; a wrong name gets a suggestion."""
         if args and not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
+            from outlay.config import suggestion
+
             hint = suggestion(args[0], self.list_commands(ctx), otherwise="")
             raise click.UsageError(f"there is no command `{args[0]}`{f'. {hint}' if hint else ''}", ctx=ctx)
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return what may follow; entries are not imported for it."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        from click.shell_completion import CompletionItem
+
+        named = [CompletionItem(n, help=e.help) for n, e in self.entries.items() if n.startswith(incomplete)]
+        return [*named, *(CompletionItem(name) for name in self.commands if name.startswith(incomplete))]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands under their headings, then the options."""
@@ -109,6 +122,6 @@ class Group(click.Group):
         with formatter.section("Options"):
             formatter.write_dl([*own, *everywhere])
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the examples."""
         _examples(self.epilog, formatter)

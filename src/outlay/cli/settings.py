@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from outlay.clock import Clock, day_of, system_clock
-from outlay.config import Config, load, warnings
 
 if TYPE_CHECKING:
     from datetime import date
 
+    from outlay.config import Config
+
 FORMATS = ("table", "json", "csv")
-_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 @dataclass
@@ -44,11 +44,12 @@ class Settings:
         return day_of(self.clock())
 
     def load(self) -> Config:
-        """Return the configuration in effect, warning of what is unwise in it. Raises: ConfigError."""
-        config = load(self.config, self.home, self.environ)
-        for warning in warnings(config):
-            self.warn(warning)
-        return config
+        """Return the configuration in effect. Raises: ConfigError."""
+        from outlay.cli.talk import listen
+        from outlay.config import load
+
+        listen()
+        return load(self.config, self.home, self.environ)
 
     def say(self, text: str) -> None:
         """Tell the user something that is not data, unless `--quiet`."""

@@ -48,4 +48,4 @@ def _places(value: Decimal) -> int:
 
 def _rounded(value: Decimal, places: int) -> str:
     rounded = value.quantize(Decimal(1).scaleb(-places), context=_WIDE)
-    return f"{rounded if rounded else abs(rounded):,f}"
+    return f"{rounded or abs(rounded):,f}"

@@ -37,7 +37,7 @@ def dumps(whole: object) -> str:
     return json.dumps(whole, ensure_ascii=False, indent=None if not whole else 2)
 
 
-def value(one: object) -> object:
+def value(one: object) -> object:  # noqa: PLR0911 - one per type
     """Return a value as JSON has it: decimals as text, days `YYYY-MM-DD`, times RFC 3339 in UTC."""
     if isinstance(one, Enum):
         return one.value

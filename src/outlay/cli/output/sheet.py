@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 Row = Mapping[str, object]
+ALWAYS = 9
+"""The rank of a column that never leaves a table."""
 
 
 class Kind(enum.Enum):
@@ -29,8 +31,8 @@ class Column:
     name: str
     title: str
     kind: Kind = Kind.TEXT
-    keep: int = 9
-    """Where the table is too wide, columns with the lowest number leave first; 9 never leave."""
+    keep: int = ALWAYS
+    """Where the table is too wide, columns with the lowest number leave first."""
     table: bool = True
     """Whether the table shows it at all; JSON and CSV always do."""
 

@@ -11,7 +11,7 @@ from decimal import Context, Decimal
 import click
 
 from outlay.cli.output import numbers
-from outlay.cli.output.sheet import Column, Kind, Row, Sheet
+from outlay.cli.output.sheet import ALWAYS, Column, Kind, Row, Sheet
 from outlay.cli.output.text import fold, left, neutral, right, width
 
 UNKNOWN = "–"
@@ -44,7 +44,7 @@ def lines(sheet: Sheet, space: int) -> Iterator[str]:
         yield from _lacking(sheet.incomplete, space)
 
 
-def cell(column: Column, row: Row) -> str:
+def cell(column: Column, row: Row) -> str:  # noqa: PLR0911 - one per type
     """Return a value as a table shows it."""
     value = row.get(column.name)
     if value is None:
@@ -110,7 +110,7 @@ def _choose(
     kept, left_out = list(columns), list[Column]()
     while sum(_least(c, natural[c.name]) for c in kept) + len(_GAP) * (len(kept) - 1) > space:
         weakest = min(reversed(kept), key=lambda column: column.keep)
-        if weakest.keep >= Column.__dataclass_fields__["keep"].default:
+        if weakest.keep >= ALWAYS:
             return None, []
         kept.remove(weakest)
         left_out.append(weakest)
