@@ -205,7 +205,7 @@ def _quantities(row: CostRow) -> tuple[Decimal | None, str | None, Decimal | Non
 
 
 def _details(row: CostRow) -> dict[str, str | None]:
-    return {"quantity": f"{row.quantity:f}", "quantity_unit": row.quantity_unit}
+    return {"quantity": str(row.quantity), "quantity_unit": row.quantity_unit}
 
 
 def _refused(code: str, says: str, row: CostRow, period: Period) -> Problem:

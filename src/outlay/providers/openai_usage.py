@@ -151,11 +151,11 @@ def _measurements(row: UsageRow, kind: str, period: Period) -> Iterable[Usage | 
     if missing:
         says = f"a result lacks {', '.join(missing)}"
         return [Problem(code="measure_missing", says=says, where=where, hint=UPDATE, period=period)]
-    found = [(measure, getattr(row, measure.field)) for measure in _MEASURES[kind]]
     try:
-        if kind in _SPLIT and row.input_tokens is not None:
-            found = [*_input_classes(row, row.input_tokens), *found]
-        return [_measured(row, measure, exact(quantity), period) for measure, quantity in found]
+        found = [(measure, exact(getattr(row, measure.field))) for measure in _MEASURES[kind]]
+        if kind in _SPLIT:
+            found = [*_input_classes(row, exact(row.input_tokens or 0)), *found]
+        return [_measured(row, measure, quantity, period) for measure, quantity in found]
     except (BasisMixError, ValueError) as error:
         code = "parts_exceed_whole" if isinstance(error, BasisMixError) else "quantity_refused"
         return [Problem(code=code, says=str(error), where=where, hint=UPDATE, period=period)]
@@ -164,9 +164,10 @@ def _measurements(row: UsageRow, kind: str, period: Period) -> Iterable[Usage | 
 def _input_classes(row: UsageRow, total: Decimal) -> Iterator[tuple[_Measure, Decimal]]:
     """Yield the disjoint classes of a result's input tokens, which add up to the total whatever is stated.
 
-    Raises: BasisMixError when the classes are more than the total.
+    Raises: BasisMixError when the classes are more than the total, ValueError when one is no number.
     """
-    stated = {m.field: getattr(row, m.field) for m in _INPUT_CLASSES if getattr(row, m.field) is not None}
+    said = {measure.field: getattr(row, measure.field) for measure in _INPUT_CLASSES}
+    stated = {name: exact(quantity) for name, quantity in said.items() if quantity is not None}
     rest = remainder("input_tokens", total, stated)
     if "input_uncached_tokens" not in stated:
         stated["input_uncached_tokens"] = rest
@@ -203,7 +204,7 @@ def _measured(row: UsageRow, measure: _Measure, quantity: Decimal, period: Perio
 def _text(value: str | bool | Decimal | None) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"{value:f}" if isinstance(value, Decimal) else value
+    return str(value) if isinstance(value, Decimal) else value
 
 
 def _usage(path: str, *more: str, by_key: bool = True, refusals: tuple[Refusal, ...] = ()) -> Dataset:
