@@ -35,6 +35,7 @@ class ConnectionSync:
         wire: Wire,
         committer: Committer,
         ledger: Ledger,
+        *,
         report: ConnectionReport,
         progress: Progress,
     ) -> None:

@@ -156,7 +156,9 @@ class _Engine:
         )
         try:
             async with wire:
-                await ConnectionSync(work, wire, committer, self._ledger, report, settings.progress).run()
+                await ConnectionSync(
+                    work, wire, committer, self._ledger, report=report, progress=settings.progress
+                ).run()
         except* StoreError as broken:
             raise _first(broken) from None
         finally:
