@@ -12,7 +12,7 @@ from outlay.model.facts import Charge, Fact, Revenue, Statement, Usage
 from outlay.model.period import Period
 from outlay.model.problem import Problem, Severity
 from outlay.sync.plan import Work
-from outlay.wire import Answer
+from outlay.wire.client import Answer
 
 
 @dataclass(slots=True)

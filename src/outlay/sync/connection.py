@@ -19,7 +19,7 @@ from outlay.sync.committer import Committer, new_id
 from outlay.sync.plan import Plan, Work, fallbacks
 from outlay.sync.progress import Progress
 from outlay.sync.report import ConnectionReport, DatasetReport
-from outlay.wire import Answer, Wire
+from outlay.wire.client import Answer, Wire
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ class ConnectionSync:
         fetch_id = new_id(self._clock())
         for item in self._items(work):
             try:
-                async for answer in self._wire.ask(work.dataset, work.endpoint, work.window, item, fetch_id=fetch_id):
+                async for answer in self._wire.ask(work.dataset.name, work.endpoint, work.window, item, fetch_id=fetch_id):
                     report.requests += 1
                     await self._take(work, collector, answer, report)
             except NotOfferedError as error:
@@ -151,11 +151,11 @@ class ConnectionSync:
     def _note_skew(self) -> None:
         skew = self._wire.clock_skew_seconds
         if skew is not None and abs(skew) > SKEW_WARNED.total_seconds():
-            ahead = "ahead of" if skew > 0 else "behind"
+            side = "behind" if skew > 0 else "ahead of"
             self._report.problems.append(
                 Problem(
                     code="clock_skew",
-                    says=f"this machine's clock is {_span(abs(skew))} {ahead} the vendor's",
+                    says=f"this machine's clock is {_span(abs(skew))} {side} the vendor's",
                     hint="Set the clock (NTP): days near the present may be asked for too early or too late.",
                     severity=Severity.WARNING,
                 )

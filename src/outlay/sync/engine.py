@@ -24,7 +24,7 @@ from outlay.sync.plan import Span, plan
 from outlay.sync.progress import Progress, Quiet
 from outlay.sync.report import ConnectionReport, Report
 from outlay.sync.shard import Shard
-from outlay.wire import Wire
+from outlay.wire.client import Wire
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from outlay.sync.digest import digest
 from outlay.sync.engine import account_of, chosen, providers_by_id
 from outlay.sync.plan import Work
 from outlay.sync.report import ConnectionReport, DatasetReport, Report
-from outlay.wire import Answer
+from outlay.wire.client import Answer
 
 
 def replay(config: Config, ledger: Ledger, *, connections: Iterable[str] = (), clock: Clock = system_clock) -> Report:
