@@ -76,7 +76,7 @@ class Desk:
         key, label = self.key_of(face, credential)
         path = scope["path"].removeprefix(f"/{face.id}")
         plan = self.faults.plan(face.id, path, credential)
-        query = Query(scope["query_string"].decode("latin-1"))
+        query = Query(scope["query_string"].decode("latin-1"), path)
         if plan is not CLEAR:
             if plan.cursor_stuck:
                 query.drop(face.cursor_parameters)
@@ -89,7 +89,7 @@ class Desk:
 
     def answer(self, face: Face, endpoints: Mapping[str, Endpoint], ask: Ask, plan: Plan) -> Answer:
         """Return the vendor's answer, or the fault's."""
-        meter = self.meter(face, ask.key, ask.credential) if ask.key and ask.credential else None
+        meter = ask.meter = self.meter(face, ask.key, ask.credential) if ask.key and ask.credential else None
         if plan.answering is not None:
             answer = answer_of(plan.answering, face, ask)
         else:
@@ -159,7 +159,7 @@ async def _read(receive: Receive) -> bytes:
     body = b""
     while True:
         message = await receive()
-        body += message.get("body", b"")
+        body += bytes(message.get("body", b""))
         if not message.get("more_body"):
             return body
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from outlay.simulator.faces import openai
+from outlay.simulator.faces import anthropic, github, openai
 from outlay.simulator.faces.base import Face
 
-FACES: dict[str, Face] = {face.id: face for face in (openai.FACE,)}
+FACES: dict[str, Face] = {face.id: face for face in (openai.FACE, anthropic.FACE, github.FACE)}

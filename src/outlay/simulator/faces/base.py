@@ -46,8 +46,8 @@ class Answer:
 class Query:
     """Query parameters, read as strictly as the vendor reads them; what nobody asked for is refused at the end."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, text: str, path: str = "") -> None:
+        self.text, self._path = text, path
         self._values: dict[str, list[str]] = {}
         for name, value in parse_qsl(text, keep_blank_values=True):
             self._values.setdefault(name, []).append(value)
@@ -118,7 +118,7 @@ class Query:
     def fingerprint(self, without: Collection[str]) -> bytes:
         """Return a digest of every parameter but the named ones, to bind a cursor to its question."""
         rest = sorted((name, values) for name, values in self._values.items() if name not in without)
-        return hashlib.blake2b(repr(rest).encode(), digest_size=6).digest()
+        return hashlib.blake2b(repr((self._path, rest)).encode(), digest_size=6).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +131,52 @@ class Key:
     def may(self, scope: str) -> bool:
         """Return whether the key holds a scope."""
         return self.scopes is None or scope in self.scopes
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """A bucket of `burst` calls, refilled evenly over `seconds` or, when `windowed`, all at once at their end."""
+
+    burst: int
+    seconds: float
+    windowed: bool = False
+
+
+class Meter:
+    """Counts the calls of one credential against a quota."""
+
+    def __init__(self, quota: Quota, clock: Callable[[], float] = monotonic) -> None:
+        self.quota, self._clock = quota, clock
+        self._level, self._at = float(quota.burst), clock()
+        self._lock = Lock()
+
+    def take(self) -> bool:
+        """Take a call from the bucket; False when it is empty."""
+        with self._lock:
+            self._refill(self._clock())
+            if self._level < 1:
+                return False
+            self._level -= 1
+            return True
+
+    def _refill(self, now: float) -> None:
+        full, elapsed = float(self.quota.burst), now - self._at
+        if not self.quota.windowed:
+            self._level, self._at = min(full, self._level + elapsed * full / self.quota.seconds), now
+        elif elapsed >= self.quota.seconds:
+            self._level, self._at = full, now
+
+    @property
+    def remaining(self) -> int:
+        """Return how many calls are left."""
+        return int(self._level)
+
+    @property
+    def wait_seconds(self) -> int:
+        """Return the whole seconds until a call is possible again, or until the window ends."""
+        if self.quota.windowed:
+            return max(1, -int(-(self._at + self.quota.seconds - self._clock()) // 1))
+        return max(1, -int(-max(0.0, 1 - self._level) * self.quota.seconds // self.quota.burst))
 
 
 @dataclass(slots=True)
@@ -150,6 +196,7 @@ class Ask:
     now: datetime
     base_url: str
     request_id: str
+    meter: Meter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,46 +212,6 @@ class Endpoint:
     method: str = "GET"
     open: bool = False
     free: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Quota:
-    """A token bucket: `burst` calls at once, refilled evenly over `seconds`."""
-
-    burst: int
-    seconds: float
-
-
-class Meter:
-    """Counts the calls of one credential against a quota."""
-
-    def __init__(self, quota: Quota, clock: Callable[[], float] = monotonic) -> None:
-        self.quota, self._clock = quota, clock
-        self._level, self._at = float(quota.burst), clock()
-        self._lock = Lock()
-
-    def take(self, count: int = 1) -> bool:
-        """Take calls from the bucket; False when it is empty."""
-        with self._lock:
-            now = self._clock()
-            rate = self.quota.burst / self.quota.seconds
-            self._level = min(float(self.quota.burst), self._level + (now - self._at) * rate)
-            self._at = now
-            if self._level < count:
-                return False
-            self._level -= count
-            return True
-
-    @property
-    def remaining(self) -> int:
-        """Return how many calls are left."""
-        return int(self._level)
-
-    @property
-    def wait_seconds(self) -> int:
-        """Return the whole seconds until a call is possible again."""
-        missing = max(0.0, 1 - self._level)
-        return max(1, -int(-missing * self.quota.seconds // self.quota.burst))
 
 
 @dataclass(frozen=True)
