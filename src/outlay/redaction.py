@@ -7,10 +7,11 @@ authorization header are caught by pattern, so a key that Outlay never resolved 
 from __future__ import annotations
 
 import base64
+import json
 import logging
 import re
 import threading
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 MASK = "***"
 _SHORTEST_SECRET = 6
@@ -32,29 +33,30 @@ class Redactor:
     """Hide every known secret and everything that looks like one."""
 
     def __init__(self) -> None:
-        self._known: set[str] = set()
+        self._known: frozenset[str] = frozenset()
+        self._known_bytes: tuple[bytes, ...] = ()
         self._pattern: re.Pattern[str] | None = None
         self._pattern_bytes: re.Pattern[bytes] | None = None
         self._lock = threading.Lock()
 
     def learn(self, secret: str) -> None:
-        """Remember a secret in the forms it can travel in: as it is, URL-quoted, JSON-escaped, base64."""
+        """Remember a secret in the forms it can travel in: as it is, quoted for URLs, JSON or Python, in base64."""
         if len(secret) < _SHORTEST_SECRET:
             return
-        forms = {secret, quote(secret, safe=""), secret.replace("\n", "\\n"), secret.replace('"', '\\"')}
-        forms.add(base64.b64encode(secret.encode()).decode())
+        forms = _forms(secret)
         with self._lock:
             if forms <= self._known:
                 return
             self._known |= forms
             longest_first = sorted(self._known, key=len, reverse=True)
             source = "|".join(re.escape(form) for form in longest_first)
+            self._known_bytes = tuple(form.encode(errors="surrogatepass") for form in longest_first)
             self._pattern = re.compile(source)
-            self._pattern_bytes = re.compile(source.encode())
+            self._pattern_bytes = re.compile(b"|".join(re.escape(form) for form in self._known_bytes))
 
     def text(self, value: str) -> str:
         """Return the text with every secret replaced by `***`."""
-        if self._pattern is not None:
+        if self._pattern is not None and any(form in value for form in self._known):
             value = self._pattern.sub(MASK, value)
         return _PATTERNS.sub(_mask, value)
 
@@ -63,7 +65,30 @@ class Redactor:
 
         Payloads are kept to be mapped again, so only exact secrets are taken out: a pattern could hit a vendor's id.
         """
-        return value if self._pattern_bytes is None else self._pattern_bytes.sub(MASK.encode(), value)
+        # Looking for each form is many times faster than the pattern, and almost no page holds one.
+        if self._pattern_bytes is None or not any(form in value for form in self._known_bytes):
+            return value
+        return self._pattern_bytes.sub(MASK.encode(), value)
+
+
+def _forms(secret: str) -> set[str]:
+    forms = {secret, repr(secret)[1:-1]}
+    for quoted in (
+        quote(secret, safe="", errors="replace"),
+        quote(secret, errors="replace"),
+        quote_plus(secret, errors="replace"),
+    ):
+        forms |= {quoted, re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), quoted)}
+    for escaped in (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
+        forms |= {escaped, escaped.replace("/", "\\/"), json.dumps(escaped)[1:-1]}
+    content = secret.encode(errors="replace")
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        forms.add(encode(content).decode())
+        # Within a longer base64 text the secret begins at one of three places; its edges mix with its neighbours.
+        for offset, mixed in enumerate((0, 2, 3)):
+            inner = encode(b"\0" * offset + content).decode()
+            forms.add(inner[mixed : (offset + len(content)) * 8 // 6])
+    return forms
 
 
 def _mask(match: re.Match[str]) -> str:
@@ -79,10 +104,20 @@ class RedactingFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrite the record in place and let it pass."""
-        record.msg = redactor.text(record.getMessage())
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError, KeyError):
+            message = str(record.msg)
+        record.msg = redactor.text(message)
         record.args = ()
         if record.exc_info and not record.exc_text:
-            record.exc_text = redactor.text(logging.Formatter().formatException(record.exc_info))
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+        if record.exc_text:
+            record.exc_text = redactor.text(record.exc_text)
+        # A formatter that renders the exception itself would undo the redaction.
+        record.exc_info = None
+        if record.stack_info:
+            record.stack_info = redactor.text(record.stack_info)
         return True
 
 

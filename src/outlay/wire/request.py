@@ -75,7 +75,11 @@ def base(provider: Provider, base_url: str | None) -> str:
 
     Raises: ConfigError when it is no plain http(s) address.
     """
-    text = (base_url or provider.base_url).rstrip("/")
+    return _checked((base_url or provider.base_url).rstrip("/"))
+
+
+@lru_cache(maxsize=64)
+def _checked(text: str) -> str:
     try:
         parts = urlsplit(text)
         usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
