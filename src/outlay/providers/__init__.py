@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from outlay.providers import anthropic, openai
+from outlay.providers import anthropic, github, openai
 from outlay.providers.base import Provider
 
-PROVIDERS: tuple[Provider, ...] = (openai.PROVIDER, anthropic.PROVIDER)
+PROVIDERS: tuple[Provider, ...] = (openai.PROVIDER, anthropic.PROVIDER, github.PROVIDER)

@@ -82,6 +82,8 @@ class CostReport(Struct):
     """A page of the older report."""
 
     data: list[CostBucket]
+    has_more: bool
+    next_page: str | None = None
 
 
 class CostMetrics(Struct):
@@ -105,6 +107,8 @@ class CostAnalytics(Struct):
     """A page of the analytics report."""
 
     data: list[CostRow]
+    has_more: bool
+    next_page: str | None = None
 
 
 def cost_analytics(page: CostAnalytics, _ask: Ask) -> Iterator[Charge | Problem]:
@@ -140,7 +144,7 @@ def cost_report(page: CostReport, ask: Ask) -> Iterator[Charge | Problem]:
             yield _charge(period, cost, workspace_or_default(cost.workspace_id, ask), cost.currency, cost.amount)
 
 
-def _charge(  # noqa: PLR0917  # the row, then its money
+def _charge(
     period: Period,
     row: Dimensions,
     workspace_id: str | None,

@@ -39,6 +39,8 @@ class WorkspacePage(Struct):
     """A page of workspaces."""
 
     data: list[Workspace]
+    has_more: bool
+    last_id: str | None = None
 
 
 class Scope(Struct):
@@ -72,6 +74,8 @@ class ApiKeyPage(Struct):
     """A page of keys."""
 
     data: list[ApiKey]
+    has_more: bool
+    last_id: str | None = None
 
 
 class Group(Struct):
@@ -121,6 +125,7 @@ class RateLimitPage(Struct):
     """A page of rate limits of an organization or a workspace."""
 
     data: list[RateLimit]
+    next_page: str | None = None
 
 
 class SpendLimit(Struct):
@@ -138,6 +143,7 @@ class SpendLimitPage(Struct):
     """A page of spend limits."""
 
     data: list[SpendLimit]
+    next_page: str | None = None
 
 
 class Spender(Struct):
@@ -163,6 +169,7 @@ class SpendSummaryPage(Struct):
     """A page of effective spend limits."""
 
     data: list[SpendSummary]
+    next_page: str | None = None
 
 
 def organization(page: Organization, _ask: Ask) -> Iterator[Name]:

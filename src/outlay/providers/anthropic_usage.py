@@ -54,6 +54,8 @@ class UsageReport(Struct):
     """A page of the older report."""
 
     data: list[UsageBucket]
+    has_more: bool
+    next_page: str | None = None
 
 
 class UsageRow(Struct):
@@ -69,6 +71,8 @@ class UsageAnalytics(Struct):
     """A page of the analytics report."""
 
     data: list[UsageRow]
+    has_more: bool
+    next_page: str | None = None
 
 
 class Actor(Struct):
@@ -133,6 +137,8 @@ class CodeReport(Struct):
     """A page of the Claude Code report."""
 
     data: list[CodeRow]
+    has_more: bool
+    next_page: str | None = None
 
 
 def usage_analytics(page: UsageAnalytics, _ask: Ask) -> Iterator[Usage | Problem]:

@@ -258,6 +258,8 @@ class Dataset:
     """`day`, `month`, `reading` (the state now, one partition a day) or `names` (merged into what is known)."""
     horizon_days: int = 3
     """How many days back the vendor still changes what it said."""
+    closing_days: int = 0
+    """Until this many days of a month are over, the whole month before is asked for again."""
     lookback_days: int | None = None
     """How far back the first sync may go where that is less than the default."""
     when: Callable[[Mapping[str, str]], bool] | None = None
