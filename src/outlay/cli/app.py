@@ -51,7 +51,7 @@ class Outlay(Group):
         self,
         args: Sequence[str] | None = None,
         prog_name: str | None = None,
-        **extra: Any,  # noqa: ANN401
+        **extra: Any,
     ) -> NoReturn:
         """Run the command line and leave with its exit status."""
         given = list(sys.argv[1:] if args is None else args)

@@ -16,7 +16,7 @@ INTERRUPTED = 130
 """The exit status shells give a program that Ctrl-C ended."""
 
 
-def run(call: Callable[[], object], settings: Settings, args: Sequence[str]) -> int:  # noqa: PLR0911 - one per ending
+def run(call: Callable[[], object], settings: Settings, args: Sequence[str]) -> int:
     """Return the exit status of a call; errors are told on stderr, never with a secret or a traceback."""
     try:
         status = call()

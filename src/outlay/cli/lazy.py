@@ -20,7 +20,7 @@ GLOBAL = ("format", "config", "home", "quiet", "no_color")
 class Command(click.Command):
     """A command that takes the global options too and shows its examples as they are written."""
 
-    def __init__(self, *args: Any, **attributes: Any) -> None:  # noqa: ANN401 - click's own
+    def __init__(self, *args: Any, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
         self.params = [*self.params, *global_options()]
 
@@ -67,7 +67,7 @@ class Group(click.Group):
 
     command_class = Command
 
-    def __init__(self, *args: Any, entries: Mapping[str, Entry] | None = None, **attributes: Any) -> None:  # noqa: ANN401
+    def __init__(self, *args: Any, entries: Mapping[str, Entry] | None = None, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
         self.params = [*self.params, *global_options()]
         self.entries = dict(entries or {})

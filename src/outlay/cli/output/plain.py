@@ -12,24 +12,23 @@ from decimal import Decimal
 from enum import Enum
 
 from outlay.cli.output import numbers
-from outlay.cli.output.sheet import Column, Kind, Sheet
+from outlay.cli.output.sheet import Column, Sheet
 
-_MONEY_PLACES = 6
+_PLACES = 6
+"""As many decimals as every answer's JSON has at least."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 def as_json(sheet: Sheet) -> str:
     """Return the sheet as one JSON object."""
-    kinds = {column.name: column.kind for column in sheet.columns}
-    rows = [
-        {name: _json(value, kinds.get(name), row) for name, value in row.items() if name not in sheet.computed}
-        for row in sheet.rows
-    ]
-    whole = {**{name: value(one) for name, one in sheet.head.items()}, "rows": rows}
+    if sheet.whole is not None:
+        return dumps(sheet.whole)
+    rows = [{name: one for name, one in row.items() if name not in sheet.computed} for row in sheet.rows]
+    whole = {**sheet.head, "rows": rows}
     if sheet.incomplete is not None:
-        whole["incomplete"] = [value(dict(part)) for part in sheet.incomplete]
-    return dumps(whole)
+        whole["incomplete"] = [dict(part) for part in sheet.incomplete]
+    return dumps(value(whole))
 
 
 def dumps(whole: object) -> str:
@@ -37,12 +36,12 @@ def dumps(whole: object) -> str:
     return json.dumps(whole, ensure_ascii=False, indent=None if not whole else 2)
 
 
-def value(one: object) -> object:  # noqa: PLR0911 - one per type
+def value(one: object) -> object:
     """Return a value as JSON has it: decimals as text, days `YYYY-MM-DD`, times RFC 3339 in UTC."""
     if isinstance(one, Enum):
         return one.value
     if isinstance(one, Decimal):
-        return numbers.exact(one)
+        return numbers.exact(one, _PLACES)
     if isinstance(one, datetime):
         return one.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(one, date):
@@ -54,12 +53,6 @@ def value(one: object) -> object:  # noqa: PLR0911 - one per type
     return one
 
 
-def _json(one: object, kind: Kind | None, row: Mapping[str, object]) -> object:
-    if isinstance(one, Decimal) and (kind is Kind.MONEY or (kind is Kind.AMOUNT and row.get("currency"))):
-        return numbers.exact(one, _MONEY_PLACES)
-    return value(one)
-
-
 def as_csv(sheet: Sheet) -> Iterator[str]:
     """Yield the sheet's lines of CSV; text that a spreadsheet would run as a formula is quoted with `'`."""
     columns = [column for column in sheet.columns if column.name not in sheet.computed]
@@ -69,7 +62,7 @@ def as_csv(sheet: Sheet) -> Iterator[str]:
 
 
 def _cell(column: Column, row: Mapping[str, object]) -> str:
-    one = _json(row.get(column.name), column.kind, row)
+    one = value(row.get(column.name))
     if one is None:
         return ""
     if isinstance(one, bool):

@@ -19,7 +19,9 @@ class Kind(enum.Enum):
     """A decimal in the row's `currency`."""
     QUANTITY = "quantity"
     AMOUNT = "amount"
-    """A decimal in the row's `currency`, or in its `unit` where it has no currency."""
+    """A decimal in the row's `currency` or `unit`, whichever it has; a unit may be a currency too."""
+    EXACT = "exact"
+    """A number shown with every digit."""
     SHARE = "share"
     """Text such as `83 %`, on the right."""
 
@@ -54,3 +56,7 @@ class Sheet:
     """Sentences under a table."""
     computed: frozenset[str] = frozenset()
     """Columns only a table has."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What ids are called, for tables."""
+    whole: object = None
+    """The JSON object where it is made already."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,8 +19,9 @@ UNKNOWN = "–"
 _GAP = "  "
 _WIDTH = 80
 _TEXT_MIN = 9
+_CURRENCY = re.compile(r"[A-Z]{3}")
 _ADDING = Context(prec=100)
-_NUMBERS = frozenset({Kind.MONEY, Kind.QUANTITY, Kind.AMOUNT, Kind.SHARE})
+_NUMBERS = frozenset({Kind.MONEY, Kind.QUANTITY, Kind.AMOUNT, Kind.EXACT, Kind.SHARE})
 
 Cells = dict[str, str]
 
@@ -44,7 +46,7 @@ def lines(sheet: Sheet, space: int) -> Iterator[str]:
         yield from _lacking(sheet.incomplete, space)
 
 
-def cell(column: Column, row: Row) -> str:  # noqa: PLR0911 - one per type
+def cell(column: Column, row: Row) -> str:
     """Return a value as a table shows it."""
     value = row.get(column.name)
     if value is None:
@@ -66,15 +68,15 @@ def cell(column: Column, row: Row) -> str:  # noqa: PLR0911 - one per type
 
 
 def _number(column: Column, value: Decimal, row: Row) -> str:
-    currency = row.get("currency")
-    if column.kind is Kind.MONEY or (column.kind is Kind.AMOUNT and currency):
+    currency = row.get("currency") or row.get("unit") if column.kind is Kind.AMOUNT else row.get("currency")
+    if column.kind is Kind.MONEY or (column.kind is Kind.AMOUNT and _CURRENCY.fullmatch(str(currency))):
         return numbers.money(value, str(currency) if currency else None)
-    return numbers.quantity(value)
+    return numbers.exact(value) if column.kind is Kind.EXACT else numbers.quantity(value)
 
 
 def _body(sheet: Sheet, space: int) -> Iterator[str]:
     shown = [column for column in sheet.columns if column.table]
-    cells = [{column.name: cell(column, row) for column in shown} for row in sheet.rows]
+    cells = [_cells(sheet, shown, row) for row in sheet.rows]
     totals = list(_totals(sheet, shown))
     natural = {column.name: _natural(column, [*cells, *totals]) for column in shown}
     kept, left_out = _choose(shown, natural, space)
@@ -94,6 +96,14 @@ def _body(sheet: Sheet, space: int) -> Iterator[str]:
         names = ", ".join(column.title for column in left_out)
         says = f"Left out to fit: {names}. A wider terminal or --format json shows all."
         yield from (click.style(line, dim=True) for line in fold(says, space))
+
+
+def _cells(sheet: Sheet, columns: Sequence[Column], row: Row) -> Cells:
+    cells = {column.name: cell(column, row) for column in columns}
+    for name, text in cells.items():
+        if text in sheet.names:
+            cells[name] = neutral(sheet.names[text])
+    return cells
 
 
 def _natural(column: Column, cells: Sequence[Cells]) -> int:

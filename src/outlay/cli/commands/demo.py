@@ -1,0 +1,120 @@
+"""`outlay demo`: fake vendors, a real sync over real HTTP, and what the ledger then says."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from outlay.cli.answering import Given, ask
+from outlay.cli.commands.sync import run
+from outlay.cli.configfile import Entry, write
+from outlay.cli.lazy import Command
+from outlay.cli.settings import Settings, pass_settings
+from outlay.config import load
+
+if TYPE_CHECKING:
+    from outlay.providers.base import Provider
+    from outlay.simulator import Simulator
+
+DAYS = 90
+
+
+@click.command(
+    cls=Command,
+    epilog="""
+    outlay demo --no-serve
+    outlay demo --no-serve --seed 7
+    """,
+)
+@click.option("--no-serve", is_flag=True, help="Print the overview and end.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same world.")
+@pass_settings
+def demo(settings: Settings, *, no_serve: bool, seed: int) -> None:
+    """See Outlay work without any key: simulated vendors, 90 days synced over HTTP, the overview.
+
+    Nothing of yours is read or written: configuration and ledger go to a folder of their own.
+    """
+    home = Path(tempfile.mkdtemp(prefix="outlay-demo-")) if settings.home is None else settings.home
+    inside = replace(settings, home=home, config=home / "outlay.toml", environ=_without_ours(settings))
+    with _simulator(seed) as simulator:
+        count = _configure(inside, simulator)
+        settings.say(f"{count} simulated vendors at {simulator.url}; syncing {DAYS} days")
+        config = load(inside.config, inside.home, inside.environ)
+        from outlay.sync.plan import Span
+
+        report = run(inside, config, (), Span())
+        _overview(inside)
+        _explore(settings, home)
+        if not no_serve and settings.interactive:
+            settings.say("the simulated vendors stay up until Ctrl-C, so that `outlay sync` works too")
+            _wait()
+    raise click.exceptions.Exit(int(report.exit))
+
+
+def _without_ours(settings: Settings) -> dict[str, str]:
+    return {name: value for name, value in settings.environ.items() if name not in ("OUTLAY_CONFIG", "OUTLAY_HOME")}
+
+
+def _simulator(seed: int) -> Simulator:
+    from outlay.simulator import Simulator, World
+
+    return Simulator(World.live(seed))
+
+
+def _configure(settings: Settings, simulator: Simulator) -> int:
+    """Write a configuration with a connection to every simulated vendor; return how many there are."""
+    from outlay.providers import PROVIDERS
+    from outlay.simulator import FACES
+
+    entries = [_entry(provider, simulator) for provider in PROVIDERS if provider.id in FACES]
+    assert settings.config is not None, "the demo has a configuration of its own"
+    text = "# The demo's own configuration: simulated vendors, fake keys.\n"
+    write(settings.config, text + "".join(f"\n{entry.toml()}" for entry in entries))
+    return len(entries)
+
+
+def _entry(provider: Provider, simulator: Simulator) -> Entry:
+    from outlay.simulator import FACES
+
+    face = FACES[provider.id]
+    key = next(iter(face.keys))
+    return Entry(
+        name=f"{provider.id}-demo",
+        provider=provider.id,
+        credential=f"plain:{key}",
+        options=dict(face.options),
+        base_url=simulator.base_url(provider.id),
+    )
+
+
+def _overview(settings: Settings) -> None:
+    if settings.format == "json":
+        ask("status", settings, Given())
+        return
+    for title, question, given in (
+        ("Status", "status", Given()),
+        ("Spend this month", "spend", Given(by=("provider", "service"))),
+    ):
+        click.echo(f"\n{title}\n")
+        ask(question, settings, given, sums=("billed_cost", "effective_cost") if question == "spend" else ())
+
+
+def _explore(settings: Settings, home: Path) -> None:
+    where = f"--config {shlex.quote(str(home / 'outlay.toml'))} --home {shlex.quote(str(home))}"
+    settings.say(f"\nLook around:\n  outlay {where} spend --by provider,day")
+    settings.say(f'  outlay {where} limits\n  outlay {where} sql "FROM charges LIMIT 5"')
+    settings.say(f"Remove it with: rm -r {shlex.quote(str(home))}")
+
+
+def _wait() -> None:
+    from threading import Event
+
+    try:
+        Event().wait()
+    except KeyboardInterrupt:
+        return

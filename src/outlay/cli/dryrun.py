@@ -1,0 +1,104 @@
+"""Print what a sync would ask, request by request, without asking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from outlay.cli.output import Column, Kind, Sheet, show
+from outlay.cli.params import open_ledger
+from outlay.cli.settings import Settings
+from outlay.errors import StoreError
+
+if TYPE_CHECKING:
+    from outlay.config import Config, Connection
+    from outlay.model.batch import Committed, Partition
+    from outlay.model.facts import Name
+    from outlay.providers.base import Provider
+    from outlay.store import Ledger
+    from outlay.sync import Shard, Work
+    from outlay.sync.plan import Span
+
+UNKNOWN_ITEM = "{}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the ledger knows of a connection before it is asked."""
+
+    committed: dict[Partition, Committed]
+    names: list[Name]
+
+
+def show_plan(
+    settings: Settings, config: Config, connections: tuple[str, ...], span: Span, shard: Shard | None
+) -> None:
+    """Print every request of the plan, and how many there are for each connection.
+
+    An answer of several pages takes more requests than can be known beforehand: the count is the least there will be.
+    """
+    from outlay.sync import plan
+    from outlay.sync.engine import chosen, provider_of, providers_by_id
+
+    providers = providers_by_id()
+    wanted = [(one, provider_of(one, providers)) for one in chosen(config, connections, shard)]
+    rows: list[dict[str, object]] = []
+    plans = []
+    for connection, provider in wanted:
+        known = _known(settings, config, connection)
+        works = plan(connection, provider, known.committed, settings.clock(), span).works
+        requests = [row for work in works for row in _requests(connection, provider, work, known.names)]
+        count = sum(int(str(row["count"])) for row in requests)
+        plans.append({"connection": connection.name, "provider": provider.id, "requests": requests, "count": count})
+        rows += [{"connection": connection.name, **row} for row in requests]
+    total = sum(int(str(one["count"])) for one in plans)
+    counts = ", ".join(f"{one['connection']} {one['count']}" for one in plans)
+    columns = [Column("connection", "Connection"), Column("dataset", "Dataset", keep=5), Column("method", "")]
+    columns += [Column("path", "Request"), Column("count", "Requests", Kind.QUANTITY)]
+    whole = {"connections": plans, "count": total}
+    note = f"At least {total} requests ({counts}); nothing was sent."
+    show(Sheet(columns, rows, whole=whole, empty="Nothing is due.", notes=(note,)), settings)
+
+
+def _known(settings: Settings, config: Config, connection: Connection) -> _Known:
+    ledger = _ledger(settings, config)
+    if ledger is None:
+        return _Known({}, [])
+    with ledger:
+        return _Known(ledger.committed(connection.name), ledger.names(connection.name))
+
+
+def _ledger(settings: Settings, config: Config) -> Ledger | None:
+    if config.store is None and not config.home.exists():
+        return None
+    try:
+        return open_ledger(settings, config)
+    except StoreError as error:
+        if error.code != "store":
+            raise
+        return None
+
+
+def _requests(connection: Connection, provider: Provider, work: Work, names: list[Name]) -> Iterator[dict[str, object]]:
+    from outlay.wire.request import build
+
+    for item in _items(work, names):
+        request = build(provider, work.endpoint, connection.options, work.window, item, connection.base_url)
+        yield {
+            "dataset": work.dataset.name,
+            "method": request.method,
+            "path": request.target,
+            "period": [work.window.first_day, work.window.end_day],
+            "count": work.pages_least,
+        }
+
+
+def _items(work: Work, names: list[Name]) -> list[str | None]:
+    """Return what a request is repeated for; a placeholder where the names are not known before the first sync."""
+    each = work.endpoint.each
+    if each is None:
+        return [None]
+    found: list[str | None] = [name.id for name in names if name.kind == each.kind and name.state in each.states]
+    alone: list[str | None] = [None] if each.also_without else []
+    return alone + (found or [f"EACH-{each.kind.upper()}"])
