@@ -1,0 +1,235 @@
+"""The commit: partitions are replaced whole, facts before the batch record, so that a crash only means fetching again.
+
+Order: the state notes which partitions are about to change, then payloads, facts, batches, then the state notes that
+they are whole. Wherever it breaks off, the partitions are marked `writing` and count as never fetched; the rows that a
+broken-off commit left behind are replaced by the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from outlay.errors import BugError
+from outlay.model.batch import Account, Batch, Committed, Partition, Payload
+from outlay.providers.base import Bearer, Provider
+from outlay.store import rows
+from outlay.store.delta import Tables, any_of, quoted
+from outlay.store.names import merged
+from outlay.store.schema import TABLE_OF, Table, tables
+
+if TYPE_CHECKING:
+    from outlay.store.state import Prior, State
+
+_NOTHING: frozenset[str] = frozenset()
+
+
+class _Commit:
+    """One commit in the making: its batches in order of time and what their partitions may hold already."""
+
+    def __init__(self, account: Account, batches: Sequence[Batch], prior: Mapping[Partition, Prior]) -> None:
+        self.account = account
+        self.batches = sorted(batches, key=lambda batch: (batch.partition.period, batch.partition.dataset))
+        self.prior = prior
+        self.provider = described(account.provider)
+        self.parted = {batch.partition: _parted(batch) for batch in self.batches}
+        self.dropped = _inside(self.parted, prior)
+
+    def tables(self, partition: Partition) -> frozenset[str]:
+        """Return the tables in which a partition holds rows once the commit is done."""
+        return frozenset(self.parted[partition])
+
+    def before(self, partition: Partition) -> frozenset[str]:
+        """Return the tables in which a partition may hold rows of an earlier batch."""
+        known = self.prior.get(partition)
+        return known.tables if known else _NOTHING
+
+    def touched(self) -> dict[Partition, frozenset[str]]:
+        """Return, for every partition that changes, the tables in which rows of it may lie meanwhile."""
+        return {
+            **{partition: self.tables(partition) | self.before(partition) for partition in self.parted},
+            **{partition: self.before(partition) for partition in self.dropped},
+        }
+
+
+def commit(
+    store: Tables,
+    state: State,
+    account: Account,
+    batches: Sequence[Batch],
+    payloads: Sequence[Payload],
+    now: datetime,
+) -> None:
+    """Put batches in the place of whatever their partitions held.
+
+    Raises: StoreError; BugError when a batch is of another connection or two are of one partition.
+    """
+    _refuse_mixed(account, batches)
+    prior = state.prior(account.connection, {batch.partition.dataset for batch in batches}) if batches else {}
+    plan = _Commit(account, batches, prior)
+    # The chain of batches is read before anything is written: a broken-off commit may have recorded its batch.
+    supersedes = _supersedes(store, plan)
+    if batches:
+        state.mark_writing(plan.touched())
+    if payloads:
+        store.append("payloads", rows.payloads(payloads))
+    for name in TABLE_OF.values():
+        if name == "names":
+            _commit_names(store, plan)
+        else:
+            _commit_table(store, plan, tables()[name])
+    if batches:
+        store.append("batches", rows.batches(account, plan.batches, supersedes, now))
+        state.finish([(_known(batch, now), plan.tables(batch.partition)) for batch in plan.batches], plan.dropped)
+
+
+def _refuse_mixed(account: Account, batches: Sequence[Batch]) -> None:
+    partitions = {batch.partition for batch in batches}
+    if len(partitions) != len(batches):
+        raise BugError("one commit holds two batches of the same partition")
+    if any(partition.connection != account.connection for partition in partitions):
+        raise BugError("one commit holds batches of several connections")
+
+
+def described(provider_id: str) -> Provider:
+    """Return a provider's description; one that is not known (an import) stands under its own id."""
+    from outlay.providers import PROVIDERS
+
+    for provider in PROVIDERS:
+        if provider.id == provider_id:
+            return provider
+    return Provider(
+        id=provider_id,
+        title=provider_id,
+        base_url="",
+        auth=Bearer(),
+        environment=(),
+        key_help="",
+        keys=(),
+        datasets=(),
+        services={},
+        offers={},
+        sources=(),
+    )
+
+
+def _parted(batch: Batch) -> dict[str, list[Any]]:
+    parted: dict[str, list[Any]] = {}
+    for fact in batch.facts:
+        parted.setdefault(TABLE_OF[type(fact)], []).append(fact)
+    return parted
+
+
+def _inside(new: Mapping[Partition, object], prior: Mapping[Partition, Prior]) -> list[Partition]:
+    """Return earlier partitions that lie wholly inside one that is committed: its rows take the place of theirs."""
+    others = [partition for partition in prior if partition not in new]
+    if not others:
+        return []
+    return [
+        old for old in others if any(wide.dataset == old.dataset and wide.period.contains(old.period) for wide in new)
+    ]
+
+
+def _supersedes(store: Tables, plan: _Commit) -> list[str | None]:
+    broken = [partition for partition in plan.parted if partition in plan.prior and plan.prior[partition].writing]
+    recorded = _last_batches(store, plan.account.connection, broken) if broken else {}
+    return [
+        recorded.get(partition) or (plan.prior[partition].batch_id if partition in plan.prior else None)
+        for partition in (batch.partition for batch in plan.batches)
+    ]
+
+
+def _last_batches(store: Tables, connection: str, of: Sequence[Partition]) -> dict[Partition, str]:
+    datasets = ", ".join(quoted(name) for name in sorted({partition.dataset for partition in of}))
+    found = store.select(
+        "batches",
+        "SELECT batch_id, dataset, period_start, period_end FROM t "
+        f"WHERE connection = {quoted(connection)} AND dataset IN ({datasets}) ORDER BY committed_at, observed_at",
+    )
+    last = {(row["dataset"], row["period_start"], row["period_end"]): row["batch_id"] for row in found}
+    keys = {partition: (partition.dataset, partition.period.start, partition.period.end) for partition in of}
+    return {partition: last[key] for partition, key in keys.items() if key in last}
+
+
+def _commit_table(store: Tables, plan: _Commit, table: Table) -> None:
+    chunks = [
+        (batch, plan.parted[batch.partition][table.name])
+        for batch in plan.batches
+        if table.name in plan.parted[batch.partition]
+    ]
+    stale = [partition for partition in (*plan.parted, *plan.dropped) if table.name in plan.before(partition)]
+    if not chunks and not stale:
+        return
+    if not chunks:
+        store.replace(table.name, _empty(table), predicate(table, plan.account.connection, stale))
+        return
+    made = (
+        rows.charges(plan.account, plan.provider, chunks)
+        if table.name == "charges"
+        else rows.facts(table.name, plan.account, chunks)
+    )
+    if stale:
+        covered = {*stale, *(batch.partition for batch, _ in chunks)}
+        store.replace(table.name, made, predicate(table, plan.account.connection, covered))
+    else:
+        store.append(table.name, made)
+
+
+def _commit_names(store: Tables, plan: _Commit) -> None:
+    datasets = {
+        batch.partition.dataset
+        for batch in plan.batches
+        if "names" in plan.parted[batch.partition]
+        or any("names" in known.tables for old, known in plan.prior.items() if old.dataset == batch.partition.dataset)
+    }
+    if not datasets:
+        return
+    table = tables()["names"]
+    listed = ", ".join(quoted(name) for name in sorted(datasets))
+    where = f"connection = {quoted(plan.account.connection)} AND dataset IN ({listed})"
+    known = store.select("names", f"SELECT * FROM t WHERE {where}")
+    made = merged(table, plan.account, plan.provider, plan.batches, datasets, known)
+    if known:
+        store.replace("names", made, where)
+    else:
+        store.append("names", made)
+
+
+def _empty(table: Table) -> Any:
+    from outlay.store.columns import Columns
+
+    return Columns(table, 0).table()
+
+
+def predicate(table: Table, connection: str, of: Iterable[Partition]) -> str:
+    """Return the SQL condition that selects exactly the rows of some partitions, neighbours taken together."""
+    ranges: list[tuple[str, datetime, datetime]] = []
+    for partition in sorted(of, key=lambda one: (one.dataset, one.period)):
+        start, end = partition.period.start, partition.period.end
+        if ranges and ranges[-1][0] == partition.dataset and start <= ranges[-1][2]:
+            dataset, first, last = ranges[-1]
+            ranges[-1] = (dataset, first, max(last, end))
+        else:
+            ranges.append((partition.dataset, start, end))
+    spans = [
+        f"({table.dataset} = {quoted(dataset)} AND {table.start} >= {_literal(start)}"
+        f" AND {table.end} <= {_literal(end)})"
+        for dataset, start, end in ranges
+    ]
+    return f"connection = {quoted(connection)} AND {any_of(spans)}"
+
+
+def _literal(at: datetime) -> str:
+    return f"arrow_cast('{at:%Y-%m-%dT%H:%M:%S.%f}', 'Timestamp(Microsecond, Some(\"UTC\"))')"
+
+
+def _known(batch: Batch, now: datetime) -> Committed:
+    return Committed(
+        partition=batch.partition,
+        batch_id=batch.batch_id,
+        digest=batch.digest,
+        endpoint=batch.endpoint,
+        committed_at=now,
+        checked_at=now,
+    )

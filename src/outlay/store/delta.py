@@ -1,0 +1,360 @@
+"""Delta tables: one folder each, appended to or replaced by predicate in a single atomic commit."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from outlay.errors import LedgerVersionError, StoreError
+from outlay.store.faults import storing
+from outlay.store.schema import VERSION, Table, tables
+
+if TYPE_CHECKING:
+    from arro3.core import Table as ArrowTable
+    from deltalake import DeltaTable, WriterProperties
+
+FILE_BYTES = 2 * 1024 * 1024
+"""Files stay small, because a replace rewrites every file that holds a row it replaces."""
+
+_ROW_GROUP = 16_384
+_ATTEMPTS = 12
+_CHECKPOINT_EVERY = 25
+_VERSION_KEY = "outlay.schemaVersion"
+_RETENTION = "interval 400 days"
+_STORAGE_PREFIXES = ("AWS_", "AZURE_", "GOOGLE_")
+
+
+class Tables:
+    """Every Delta table below one root, opened when first asked for; safe to use from several threads."""
+
+    def __init__(self, root: str, environ: Mapping[str, str] | None = None) -> None:
+        self.local = local_path(root)
+        self._root = str(self.local) if self.local else root.rstrip("/")
+        environ = os.environ if environ is None else environ
+        options = {name: value for name, value in environ.items() if name.startswith(_STORAGE_PREFIXES)}
+        self._options = None if self.local else options
+        self._open: dict[str, DeltaTable] = {}
+        self._locks = {name: threading.RLock() for name in tables()}
+
+    def uri(self, name: str) -> str:
+        """Return where a table lies."""
+        return f"{self._root}/{name}"
+
+    def get(self, name: str) -> DeltaTable | None:
+        """Return a table at its latest version, or None where nothing was ever stored in it.
+
+        Raises: StoreError, LedgerVersionError.
+        """
+        with self._locks[name], _reading(self.uri(name)):
+            table = self._open.get(name)
+            if table is None:
+                table = self._load(name)
+            else:
+                table.update_incremental()
+            if table is not None:
+                self._open[name] = table
+            return table
+
+    @contextlib.contextmanager
+    def held(self, name: str) -> Iterator[DeltaTable | None]:
+        """Give a table at its latest version and keep this process's writers away from it meanwhile."""
+        with self._locks[name]:
+            yield self.get(name)
+
+    def append(self, name: str, rows: ArrowTable) -> None:
+        """Add rows to a table in one commit. Raises: StoreError."""
+        if rows.num_rows:
+            self._write(name, rows, predicate=None)
+
+    def replace(self, name: str, rows: ArrowTable, predicate: str) -> None:
+        """Put rows in the place of those a predicate selects, in one commit. Raises: StoreError."""
+        self._write(name, rows, predicate=predicate)
+
+    def select(self, name: str, sql: str) -> list[dict[str, Any]]:
+        """Return the rows of a small query over one table, called `t` in the SQL, without loading the query engine."""
+        with self._locks[name]:
+            table = self.get(name)
+            if table is None:
+                return []
+            from deltalake import QueryBuilder
+
+            with _reading(self.uri(name)):
+                found = QueryBuilder().register("t", table).execute(sql).read_all()
+        columns = {column: found.column(column).to_pylist() for column in found.column_names}
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+    def file_count(self, name: str) -> int:
+        """Return of how many files a table consists."""
+        with self.held(name) as table:
+            return 0 if table is None else len(table.file_uris())
+
+    def small_files(self, name: str) -> int:
+        """Return the most files any connection has in a table beyond those its size asks for."""
+        with self.held(name) as table, _reading(self.uri(name)):
+            if table is None:
+                return 0
+            actions = table.get_add_actions(flatten=True)
+            sizes = zip(
+                actions.column("partition.connection").to_pylist(),
+                actions.column("size_bytes").to_pylist(),
+                strict=True,
+            )
+            small: dict[str, int] = {}
+            for connection, size in sizes:
+                if size < FILE_BYTES // 2:
+                    small[connection] = small.get(connection, 0) + 1
+            return max(small.values(), default=0)
+
+    def compact(self, name: str) -> None:
+        """Merge a table's small files in one commit that changes no row. Raises: StoreError."""
+        with self.held(name) as table, storing(f"compacting {name}"):
+            if table is None:
+                return
+            from deltalake.exceptions import CommitFailedError
+
+            before = table.version()
+            try:
+                table.optimize.compact(target_size=FILE_BYTES * 2, max_concurrent_tasks=1, writer_properties=writer())
+                table.create_checkpoint()
+            except CommitFailedError:
+                # Somebody replaced these files meanwhile; the next upkeep finds what is left.
+                self._open.pop(name, None)
+                return
+            self._guard(table, before + 1)
+
+    def vacuum(self, name: str, hours: int) -> int:
+        """Remove files that no snapshot of the last `hours` needs and return how many. Raises: StoreError."""
+        with self.held(name) as table, storing(f"vacuuming {name}"):
+            if table is None:
+                return 0
+            before = table.version()
+            removed = table.vacuum(retention_hours=hours, dry_run=False, enforce_retention_duration=False, full=True)
+            self._guard(table, before + 1)
+            return len(removed)
+
+    def _load(self, name: str) -> DeltaTable | None:
+        from deltalake import DeltaTable
+
+        if self.local and not (self.local / name / "_delta_log").is_dir():
+            return None
+        if not self.local and not DeltaTable.is_deltatable(self.uri(name), self._options):
+            return None
+        table = DeltaTable(self.uri(name), storage_options=self._options)
+        written = int(table.metadata().configuration.get(_VERSION_KEY) or 0)
+        if written > VERSION:
+            raise LedgerVersionError(f"the table {name} has version {written}; this Outlay knows up to {VERSION}")
+        if written < VERSION:
+            table = upgrade(table, tables()[name], self._options)
+            self._guard(table, 0)
+        return table
+
+    def create(self, name: str) -> DeltaTable:
+        """Return a table, created where it does not exist."""
+        from deltalake import DeltaTable
+
+        from outlay.store.columns import schema
+
+        spec = tables()[name]
+        if self.local:
+            (self.local / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        table = DeltaTable.create(
+            self.uri(name),
+            schema(spec),
+            mode="ignore",
+            partition_by=["connection"],
+            configuration=configuration(spec),
+            storage_options=self._options,
+            raise_if_key_not_exists=False,
+        )
+        self._guard(table, 0)
+        return table
+
+    def _write(self, name: str, rows: ArrowTable, *, predicate: str | None) -> None:
+        from deltalake.exceptions import CommitFailedError
+
+        with self._locks[name], storing(f"writing {name}"):
+            for attempt in range(_ATTEMPTS):
+                table = self.get(name) or self.create(name)
+                self._open[name] = table
+                before = table.version()
+                try:
+                    _commit(table, rows, predicate, writer())
+                except CommitFailedError:
+                    # Another process replaced or compacted the same files; a replace may be done again at will.
+                    self._open.pop(name, None)
+                    if attempt == _ATTEMPTS - 1:
+                        raise
+                    continue
+                except BaseException:
+                    self._open.pop(name, None)
+                    raise
+                self._finish(table, before)
+                return
+
+    def _finish(self, table: DeltaTable, before: int) -> None:
+        if table.version() // _CHECKPOINT_EVERY > before // _CHECKPOINT_EVERY:
+            table.create_checkpoint()
+        self._guard(table, before + 1)
+
+    def _guard(self, table: DeltaTable, first: int) -> None:
+        """Take the rights of others off every file that commits from `first` on have made."""
+        if self.local:
+            guard(Path(table.table_uri.removeprefix("file://")), first, table.version())
+
+
+def _commit(table: DeltaTable, rows: ArrowTable, predicate: str | None, properties: WriterProperties) -> None:
+    from deltalake import write_deltalake
+
+    if predicate is None:
+        write_deltalake(table, rows, mode="append", target_file_size=FILE_BYTES, writer_properties=properties)
+    else:
+        write_deltalake(
+            table,
+            rows,
+            mode="overwrite",
+            predicate=predicate,
+            target_file_size=FILE_BYTES,
+            writer_properties=properties,
+        )
+
+
+def writer() -> WriterProperties:
+    """Return how Parquet files are written: small row groups keep a commit's memory small."""
+    from deltalake import WriterProperties
+
+    return WriterProperties(compression="ZSTD", compression_level=1, max_row_group_size=_ROW_GROUP)
+
+
+def configuration(spec: Table) -> dict[str, str | None]:
+    """Return the properties a table is created with."""
+    return {
+        "delta.deletedFileRetentionDuration": _RETENTION,
+        "delta.logRetentionDuration": _RETENTION,
+        "delta.dataSkippingStatsColumns": spec.stats,
+        _VERSION_KEY: str(VERSION),
+    }
+
+
+def upgrade(table: DeltaTable, spec: Table, options: dict[str, str] | None) -> DeltaTable:
+    """Write an older table again in its present shape, in one commit; a column it lacks is null.
+
+    Raises: StoreError.
+    """
+    from deltalake import DeltaTable, QueryBuilder, write_deltalake
+
+    from outlay.store.columns import schema
+
+    have = {field.name for field in table.schema().fields}
+    wanted = [schema(spec).field(column.name) for column in spec.columns]
+    parts = [
+        f'"{field.name}"'
+        if field.name in have
+        else f"arrow_cast(NULL, '{_arrow_name(field.type)}') AS \"{field.name}\""
+        for field in wanted
+    ]
+    reader = QueryBuilder().register("t", table).execute(f"SELECT {', '.join(parts)} FROM t")
+    write_deltalake(
+        table,
+        reader,
+        mode="overwrite",
+        schema_mode="overwrite",
+        target_file_size=FILE_BYTES,
+        writer_properties=writer(),
+        storage_options=options,
+    )
+    table.alter.set_table_properties(
+        {key: value or "" for key, value in configuration(spec).items()}, raise_if_not_exists=False
+    )
+    return DeltaTable(table.table_uri, storage_options=options)
+
+
+def _arrow_name(type_: object) -> str:
+    return {
+        "Utf8": "Utf8",
+        "Decimal128(38, 18)": "Decimal128(38, 18)",
+        "Int64": "Int64",
+        "Boolean": "Boolean",
+        "Binary": "Binary",
+    }.get(str(type_).removeprefix("arro3.core.DataType<").removesuffix(">"), 'Timestamp(Microsecond, Some("UTC"))')
+
+
+def guard(folder: Path, first: int, last: int) -> None:
+    """Make files 0600 and folders 0700, whatever the umask: those of the commits `first` to `last`."""
+    log = folder / "_delta_log"
+    for made in (folder, log):
+        made.chmod(0o700)
+    for version in range(first, last + 1):
+        entry = log / f"{version:020d}.json"
+        with contextlib.suppress(FileNotFoundError):
+            for path in _added(entry):
+                target = folder / path
+                target.chmod(0o600)
+                target.parent.chmod(0o700)
+            entry.chmod(0o600)
+    for checkpoint in log.glob("*checkpoint*") if _crossed(first, last) else ():
+        checkpoint.chmod(0o600)
+
+
+def _crossed(first: int, last: int) -> bool:
+    return last - first > 1 or last // _CHECKPOINT_EVERY > (first - 1) // _CHECKPOINT_EVERY
+
+
+def guard_tree(folder: Path) -> None:
+    """Make every file below a folder 0600 and every folder 0700."""
+    folder.chmod(0o700)
+    for path in folder.rglob("*"):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+
+
+class _Add(msgspec.Struct):
+    path: str
+
+
+class _Action(msgspec.Struct):
+    add: _Add | None = None
+
+
+def _added(entry: Path) -> Iterator[str]:
+    for line in entry.read_bytes().splitlines():
+        action = msgspec.json.decode(line, type=_Action)
+        if action.add is not None:
+            yield unquote(action.add.path)
+
+
+@contextlib.contextmanager
+def _reading(uri: str) -> Iterator[None]:
+    with storing(f"reading {uri}"):
+        try:
+            yield
+        except StoreError:
+            raise
+        except Exception as error:
+            # The Rust side reports a torn log under bare exception types.
+            if type(error).__module__ not in ("builtins", "_internal") or isinstance(error, OSError):
+                raise
+            raise StoreError(f"reading {uri}: {' '.join(str(error).split())[:300]}") from error
+
+
+def local_path(root: str) -> Path | None:
+    """Return the folder a root names, or None when it is an object store's URL."""
+    parts = urlsplit(root)
+    if parts.scheme == "file":
+        return Path(unquote(parts.path))
+    return None if "://" in root else Path(root)
+
+
+def quoted(text: str) -> str:
+    """Return text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def any_of(conditions: Sequence[str]) -> str:
+    """Return conditions joined by OR, in brackets."""
+    return "(" + " OR ".join(conditions) + ")"

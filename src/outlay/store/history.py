@@ -1,0 +1,140 @@
+"""How committed numbers changed, told from the record of batches: each batch names the one it superseded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from outlay.clock import midnight
+from outlay.model.batch import Partition, Payload
+from outlay.model.period import Period
+
+if TYPE_CHECKING:
+    from outlay.store.query import Reader
+
+
+class Total(msgspec.Struct, frozen=True, kw_only=True):
+    """What the charges of one batch add up to in one currency and basis."""
+
+    currency: str
+    basis: str
+    billed_cost: Decimal
+    rows: int
+
+
+class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+    """One batch as it was recorded, without its facts."""
+
+    batch_id: str
+    provider: str
+    partition: Partition
+    endpoint: str
+    fetch_id: str | None
+    digest: str
+    rows: int
+    totals: tuple[Total, ...]
+    observed_at: datetime
+    committed_at: datetime
+    supersedes: str | None
+    reason: str
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """A partition whose committed facts a later batch restated."""
+
+    provider: str
+    partition: Partition
+    batch_id: str
+    supersedes: str
+    at: datetime
+    reason: str
+    rows_before: int
+    rows_after: int
+    before: tuple[Total, ...]
+    after: tuple[Total, ...]
+
+
+_BATCH = """batch_id, connection, provider, dataset, endpoint, period_start, period_end, period_zone, fetch_id, digest,
+    rows, totals, observed_at, committed_at, supersedes, reason"""
+
+
+def recorded(reader: Reader, connection: str | None, dataset: str | None, *, current: bool) -> list[Recorded]:
+    """Return the record of batches in the order of commit, or only those that stand."""
+    standing = " AND batch_id NOT IN (SELECT supersedes FROM batches WHERE supersedes IS NOT NULL)" if current else ""
+    found = reader.query(
+        f"SELECT {_BATCH} FROM batches WHERE (connection = $1 OR $1 IS NULL) AND (dataset = $2 OR $2 IS NULL)"
+        f"{standing} ORDER BY committed_at, period_start, dataset, batch_id",
+        (connection, dataset),
+    )
+    return [_recorded(row) for row in found.dicts()]
+
+
+def _recorded(row: Mapping[str, Any]) -> Recorded:
+    return Recorded(
+        batch_id=row["batch_id"],
+        provider=row["provider"],
+        partition=_partition(row),
+        endpoint=row["endpoint"],
+        fetch_id=row["fetch_id"],
+        digest=row["digest"],
+        rows=row["rows"],
+        totals=_totals(row["totals"]),
+        observed_at=row["observed_at"],
+        committed_at=row["committed_at"],
+        supersedes=row["supersedes"],
+        reason=row["reason"],
+    )
+
+
+_CHANGES = """
+SELECT b.connection, b.provider, b.dataset, b.period_start, b.period_end, b.period_zone, b.batch_id, b.supersedes,
+       b.committed_at, b.reason, a.rows AS rows_before, b.rows AS rows_after, a.totals AS before, b.totals AS after
+FROM batches AS b JOIN batches AS a ON a.batch_id = b.supersedes AND a.connection = b.connection
+WHERE a.digest <> b.digest
+  AND (b.connection = $1 OR $1 IS NULL)
+  AND ($2 IS NULL OR (b.period_start < $3::TIMESTAMPTZ AND b.period_end > $2::TIMESTAMPTZ))
+ORDER BY b.committed_at, b.connection, b.dataset, b.period_start
+"""
+
+
+def changes(reader: Reader, connection: str | None, day: date | None) -> list[Change]:
+    """Return every restatement in the order of commit, of one connection and touching one UTC day where asked."""
+    start = None if day is None else midnight(day)
+    end = None if day is None else Period.of_day(day).end
+    texts = [None if moment is None else moment.isoformat() for moment in (start, end)]
+    found = reader.query(_CHANGES, (connection, *texts))
+    return [
+        Change(
+            provider=row["provider"],
+            partition=_partition(row),
+            batch_id=row["batch_id"],
+            supersedes=row["supersedes"],
+            at=row["committed_at"],
+            reason=row["reason"],
+            rows_before=row["rows_before"],
+            rows_after=row["rows_after"],
+            before=_totals(row["before"]),
+            after=_totals(row["after"]),
+        )
+        for row in found.dicts()
+    ]
+
+
+def _partition(row: Mapping[str, Any]) -> Partition:
+    period = Period(row["period_start"], row["period_end"], row["period_zone"])
+    return Partition(row["connection"], row["dataset"], period)
+
+
+def _totals(text: str) -> tuple[Total, ...]:
+    return msgspec.json.decode(text, type=tuple[Total, ...])
+
+
+def payload(row: Mapping[str, Any]) -> Payload:
+    """Return a kept answer from its row."""
+    window = Period(row["window_start"], row["window_end"], row["window_zone"])
+    fields = {name: row[name] for name in Payload.__struct_fields__ if name != "window"}
+    return Payload(window=window, **fields)
