@@ -20,7 +20,15 @@ def main() -> None:
 
     from outlay.simulator.server import serve
 
-    serve(wish.host, wish.port, wish.seed, today=wish.today, days=wish.days, rows_per_day=wish.rows_per_day, scale=wish.scale)
+    serve(
+        wish.host,
+        wish.port,
+        wish.seed,
+        today=wish.today,
+        days=wish.days,
+        rows_per_day=wish.rows_per_day,
+        scale=wish.scale,
+    )
 
 
 if __name__ == "__main__":

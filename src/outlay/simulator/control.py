@@ -39,7 +39,11 @@ def routes(desk: Desk) -> list[Route]:
         if wish.get("provider") not in desk.faces or wish.get("kind", "up") not in {"up", "down", "nothing"}:
             return _json({"error": "provider and kind (up, down, nothing) are needed"}, 400)
         desk.world.restate(
-            wish["provider"], date.fromisoformat(wish["day"]), wish.get("kind", "up"), wish.get("label", ""), scope=wish.get("scope")
+            wish["provider"],
+            date.fromisoformat(wish["day"]),
+            wish.get("kind", "up"),
+            wish.get("label", ""),
+            scope=wish.get("scope"),
         )
         return Response(status_code=204)
 
@@ -51,7 +55,9 @@ def routes(desk: Desk) -> list[Route]:
         by = tuple(filter(None, wish.get("by", "day,sub_account,sku").split(",")))
         rows = tuple(wish["rows"].split(",")) if "rows" in wish else None
         true = desk.world.truth(wish["provider"], wish.get("label", ""), scope=wish.get("scope"))
-        return _json({"rows": [_spend_row(by, key, spend) for key, spend in true.spend(by, start, end, rows=rows).items()]})
+        return _json(
+            {"rows": [_spend_row(by, key, spend) for key, spend in true.spend(by, start, end, rows=rows).items()]}
+        )
 
     async def requests(request: Request) -> Response:
         if request.method == "DELETE":

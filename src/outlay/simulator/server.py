@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Mapping
 from datetime import date
 from threading import Thread
 from time import monotonic, sleep
 from types import TracebackType
+from typing import Self
 
 import uvicorn
 from starlette.applications import Starlette
@@ -46,7 +48,9 @@ def _doors(desk: Desk, face: Face) -> list[Route]:
     paths: dict[str, dict[str, Endpoint]] = {}
     for endpoint in face.endpoints:
         paths.setdefault(endpoint.path, {})[endpoint.method] = endpoint
-    return [Route(path, Door(desk, face, methods)) for path, methods in paths.items()] + [Route("/{rest:path}", Door(desk, face, {}))]
+    return [Route(path, Door(desk, face, methods)) for path, methods in paths.items()] + [
+        Route("/{rest:path}", Door(desk, face, {}))
+    ]
 
 
 def _config(application: Starlette) -> uvicorn.Config:
@@ -88,7 +92,7 @@ class Simulator:
         """Return what a connection of a provider sets as its base_url."""
         return f"{self.url}/{provider}"
 
-    def start(self) -> Simulator:
+    def start(self) -> Self:
         """Serve; returns once requests are answered."""
         listener = socket.create_server(("127.0.0.1", self._port), backlog=2048)
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -109,10 +113,12 @@ class Simulator:
             self._thread.join(_START_SECONDS_MAX)
             self._server = self._thread = None
 
-    def __enter__(self) -> Simulator:
+    def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
 
@@ -137,5 +143,6 @@ def serve(
         else World(seed, today or World.live(seed).today, days, rows_per_day=rows_per_day, scale=scale)
     )
     listener = socket.create_server((host, port), backlog=2048)
-    print(f"http://{host}:{listener.getsockname()[1]}", flush=True)
+    sys.stdout.write(f"http://{host}:{listener.getsockname()[1]}\n")
+    sys.stdout.flush()
     uvicorn.Server(_config(app(world))).run(sockets=[listener])

@@ -44,7 +44,12 @@ def admit(ask: Ask, endpoint: Endpoint | None) -> None:
         raise Refusal(401, "invalid x-api-key")
     version = ask.headers.get("anthropic-version")
     if version != _VERSION:
-        raise Refusal(400, "anthropic-version: header is required" if version is None else f"anthropic-version: {version} is not valid")
+        raise Refusal(
+            400,
+            "anthropic-version: header is required"
+            if version is None
+            else f"anthropic-version: {version} is not valid",
+        )
     needs = endpoint.needs if endpoint else ""
     if needs and not ask.key.may(needs):
         held = ", ".join(sorted(ask.key.scopes or ())) or "none"
@@ -101,9 +106,15 @@ FACE = Face(
     refuse=refuse,
     dress=dress,
     quota=quota,
-    exhausted=lambda meter: Refusal(429, "This request would exceed your rate limit.", {"retry-after": str(meter.wait_seconds)}),
+    exhausted=lambda meter: Refusal(
+        429, "This request would exceed your rate limit.", {"retry-after": str(meter.wait_seconds)}
+    ),
     money_fields=frozenset({"amount", "list_amount", "period_to_date_spend"}),
-    enum_fields=frozenset({"cost_type", "token_type", "service_tier", "context_window", "inference_geo", "speed", "product", "status"}),
-    dimension_fields=frozenset({"workspace_id", "api_key_id", "model", "description", "service_tier", "context_window"}),
+    enum_fields=frozenset(
+        {"cost_type", "token_type", "service_tier", "context_window", "inference_geo", "speed", "product", "status"}
+    ),
+    dimension_fields=frozenset(
+        {"workspace_id", "api_key_id", "model", "description", "service_tier", "context_window"}
+    ),
     cursor_parameters=frozenset({"page", "after_id", "before_id"}),
 )

@@ -61,10 +61,18 @@ def me(ask: Ask) -> Answer:
 def _workspace_row(space: Workspace) -> Mapping[str, Any]:
     residency = {"allowed_inference_geos": "unrestricted", "default_inference_geo": "global", "workspace_geo": "us"}
     return {
-        "id": space.id, "type": "workspace", "name": space.name, "created_at": _BORN,
-        "archived_at": _CLOSED if space.archived else None, "compartment_id": f"cmp_{space.id[7:]}", "data_residency": residency,
-        "display_color": "#6C5BB9", "external_key_id": None, "tags": {}, "user_profile_id": None,
-    }  # fmt: skip
+        "id": space.id,
+        "type": "workspace",
+        "name": space.name,
+        "created_at": _BORN,
+        "archived_at": _CLOSED if space.archived else None,
+        "compartment_id": f"cmp_{space.id[7:]}",
+        "data_residency": residency,
+        "display_color": "#6C5BB9",
+        "external_key_id": None,
+        "tags": {},
+        "user_profile_id": None,
+    }
 
 
 def workspaces(ask: Ask) -> Answer:
@@ -77,12 +85,21 @@ def workspaces(ask: Ask) -> Answer:
 def _key_row(key: ApiKey) -> Mapping[str, Any]:
     kind = "service_account" if key.actor.service else "user"
     principal = {"type": f"{kind}_actor", f"{kind}_id": key.actor.id}
-    scope = {"type": "organization"} if key.workspace.default else {"type": "workspace", "workspace_id": key.workspace.id}
+    scope = (
+        {"type": "organization"} if key.workspace.default else {"type": "workspace", "workspace_id": key.workspace.id}
+    )
     return {
-        "id": key.id, "type": "api_key", "name": key.name, "created_at": _BORN, "created_by": {"id": key.actor.id, "type": kind},
-        "expires_at": _CLOSED if key.status == "expired" else None, "partial_key_hint": f"***{key.id[-4:]}",
-        "principal": principal, "scope": scope, "status": key.status,
-    }  # fmt: skip
+        "id": key.id,
+        "type": "api_key",
+        "name": key.name,
+        "created_at": _BORN,
+        "created_by": {"id": key.actor.id, "type": kind},
+        "expires_at": _CLOSED if key.status == "expired" else None,
+        "partial_key_hint": f"***{key.id[-4:]}",
+        "principal": principal,
+        "scope": scope,
+        "status": key.status,
+    }
 
 
 def api_keys(ask: Ask) -> Answer:
@@ -92,7 +109,10 @@ def api_keys(ask: Ask) -> Answer:
     chosen = [
         key
         for key in _account(ask).keys
-        if key.listed and status in (None, key.status) and space in (None, key.workspace.id) and creator in (None, key.actor.id)
+        if key.listed
+        and status in (None, key.status)
+        and space in (None, key.workspace.id)
+        and creator in (None, key.actor.id)
     ]
     return _listing(ask, [_key_row(key) for key in chosen])
 
@@ -131,8 +151,16 @@ def workspace_rate_limits(ask: Ask) -> Answer:
                  "source": {"type": "workspace" if own else "organization"}}
                 for limiter, value in rate["limits"].items()
             ]  # fmt: skip
-            rows.append({"type": "workspace_rate_limit", "rate_limit_id": f"rl_{rate['group']['id'][4:]}", "workspace_id": space,
-                         "group": rate["group"], "models": rate["models"], "limits": limits})  # fmt: skip
+            rows.append(
+                {
+                    "type": "workspace_rate_limit",
+                    "rate_limit_id": f"rl_{rate['group']['id'][4:]}",
+                    "workspace_id": space,
+                    "group": rate["group"],
+                    "models": rate["models"],
+                    "limits": limits,
+                }
+            )
     return _tokened(ask, rows, 1000)
 
 
@@ -140,7 +168,15 @@ def spend_limits(ask: Ask) -> Answer:
     """Answer the spend limits in cents; null is no cap."""
     kinds, space = ask.query.many("scope_type", _SCOPES, BRACKETS), ask.query.one("workspace_id")
     rows = [
-        {"id": f"sl_{n:04}", "type": "spend_limit", "created_at": _BORN, "updated_at": _BORN, "currency": "USD", "period": "monthly", **limit}
+        {
+            "id": f"sl_{n:04}",
+            "type": "spend_limit",
+            "created_at": _BORN,
+            "updated_at": _BORN,
+            "currency": "USD",
+            "period": "monthly",
+            **limit,
+        }
         for n, limit in enumerate(_account(ask).spend_limits())
         if (not kinds or limit["scope"]["type"] in kinds) and space in (None, limit["scope"].get("workspace_id"))
     ]
@@ -162,11 +198,26 @@ def effective_spend_limits(ask: Ask) -> Answer:
         if who.service or (users and who.id not in users) or (periods and "monthly" not in periods):
             continue
         spent = account.spent_cents(who, month).quantize(Decimal("0.001"), rounding=ROUND_HALF_EVEN)
-        actor = {"type": "user_actor", "user_id": who.id, "name": who.name, "email_address": who.email, "deleted": who.deleted}
+        actor = {
+            "type": "user_actor",
+            "user_id": who.id,
+            "name": who.name,
+            "email_address": who.email,
+            "deleted": who.deleted,
+        }
         scope = {"type": "user", "user_id": who.id}
-        rows.append({"actor": actor, "amount": None if n == 2 else str(20_000 * (n + 1)), "currency": "USD", "period": "monthly",
-                     "period_to_date_spend": text_of(spent) if spent else "0", "scope": scope,
-                     "source": scope if n == 0 else {"type": "organization"}, "spend_limit_id": f"sl_u{n}"})  # fmt: skip
+        rows.append(
+            {
+                "actor": actor,
+                "amount": None if n == 2 else str(20_000 * (n + 1)),
+                "currency": "USD",
+                "period": "monthly",
+                "period_to_date_spend": text_of(spent) if spent else "0",
+                "scope": scope,
+                "source": scope if n == 0 else {"type": "organization"},
+                "spend_limit_id": f"sl_u{n}",
+            }
+        )
     return _tokened(ask, rows, 20)
 
 

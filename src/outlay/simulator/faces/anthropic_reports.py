@@ -17,15 +17,38 @@ BRACKETS = ("{}[]",)
 WIDTHS = {"1d": (86_400, 7, 31), "1h": (3600, 24, 168), "1m": (60, 60, 1440)}
 TIERS = ("batch", "flex", "flex_discount", "priority", "priority_on_demand", "standard")
 CONTEXTS, GEOS, SPEEDS = ("0-200k", "200k-1M"), ("global", "not_available", "us"), ("fast", "standard")
-_DESCRIBED = ("description", "cost_type", "model", "token_type", "service_tier", "context_window", "inference_geo", "speed")
+_DESCRIBED = (
+    "description",
+    "cost_type",
+    "model",
+    "token_type",
+    "service_tier",
+    "context_window",
+    "inference_geo",
+    "speed",
+)
 _GROUPS = (
-    "account_id", "api_key_id", "context_window", "inference_geo", "model", "service_account_id", "service_tier", "speed", "workspace_id",
-)  # fmt: skip
+    "account_id",
+    "api_key_id",
+    "context_window",
+    "inference_geo",
+    "model",
+    "service_account_id",
+    "service_tier",
+    "speed",
+    "workspace_id",
+)
 _FILTERS: dict[str, tuple[str, Sequence[str] | None]] = {
-    "account_id": ("account_ids", None), "api_key_id": ("api_key_ids", None), "workspace_id": ("workspace_ids", None),
-    "service_account_id": ("service_account_ids", None), "model": ("models", None), "context_window": ("context_window", CONTEXTS),
-    "inference_geo": ("inference_geos", GEOS), "service_tier": ("service_tiers", TIERS), "speed": ("speeds", SPEEDS),
-}  # fmt: skip
+    "account_id": ("account_ids", None),
+    "api_key_id": ("api_key_ids", None),
+    "workspace_id": ("workspace_ids", None),
+    "service_account_id": ("service_account_ids", None),
+    "model": ("models", None),
+    "context_window": ("context_window", CONTEXTS),
+    "inference_geo": ("inference_geos", GEOS),
+    "service_tier": ("service_tiers", TIERS),
+    "speed": ("speeds", SPEEDS),
+}
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)")
 _RANGE = "Invalid date range: ending date must be after starting date"
 
@@ -116,7 +139,9 @@ def cost_report(ask: Ask) -> Answer:
     limit = limited(ask, 7, 31)
     last = min(-(-end // day), int(now.timestamp()) // day + 1) * day
     make = partial(_cost_bucket, account, groups)
-    return _buckets(ask, start // day * day, last, day, limit, lambda at: account.kept(("cost", groups, at), partial(make, at)))
+    return _buckets(
+        ask, start // day * day, last, day, limit, lambda at: account.kept(("cost", groups, at), partial(make, at))
+    )
 
 
 def _cost_bucket(account: AnthropicAccount, groups: Sequence[str], at: int) -> bytes:
@@ -156,18 +181,28 @@ def messages_report(ask: Ask) -> Answer:
     question = ("messages", width, groups, tuple(wanted.items()))
     make = partial(_usage_bucket, account, seconds, groups, wanted)
     first = start // seconds * seconds
-    return _buckets(ask, first, max(last, first), seconds, limit, lambda at: account.kept((question, at), partial(make, at)))
+    return _buckets(
+        ask, first, max(last, first), seconds, limit, lambda at: account.kept((question, at), partial(make, at))
+    )
 
 
-def _usage_bucket(account: AnthropicAccount, seconds: int, groups: Sequence[str], wanted: Mapping[str, Sequence[str]], at: int) -> bytes:
+def _usage_bucket(
+    account: AnthropicAccount, seconds: int, groups: Sequence[str], wanted: Mapping[str, Sequence[str]], at: int
+) -> bytes:
     minutes = range(at % 86_400 // 60, (at % 86_400 + seconds) // 60)
     rows: dict[tuple[str | None, ...], list[Run]] = {}
     for run in account.runs.on(_day_of(at)):
         dims = {**run.dims, "workspace_id": legacy_id(run.workspace)}
-        if run.requests and run.minute in minutes and all(not some or dims[dim] in some for dim, some in wanted.items()):
+        if (
+            run.requests
+            and run.minute in minutes
+            and all(not some or dims[dim] in some for dim, some in wanted.items())
+        ):
             rows.setdefault(tuple(dims[name] for name in groups), []).append(run)
     blank = dict.fromkeys(_GROUPS)
-    return _bucket(at, seconds, ({**measured(runs), **blank, **dict(zip(groups, key, strict=True))} for key, runs in rows.items()))
+    return _bucket(
+        at, seconds, ({**measured(runs), **blank, **dict(zip(groups, key, strict=True))} for key, runs in rows.items())
+    )
 
 
 def measured(runs: Sequence[Run]) -> dict[str, Any]:
@@ -214,17 +249,29 @@ def _claude_code_rows(account: AnthropicAccount, day: date) -> Iterable[dict[str
             callers.setdefault(run.actor.email or run.key.name, []).append(run)
     for caller, runs in callers.items():
         person = "@" in caller
-        actor = {"type": "user_actor", "email_address": caller} if person else {"type": "api_actor", "api_key_name": caller}
+        actor = (
+            {"type": "user_actor", "email_address": caller} if person else {"type": "api_actor", "api_key_name": caller}
+        )
         models = dict.fromkeys(str(run.dims["model"]) for run in runs)
         yield {
-            "date": stamp(int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())), "actor": actor,
-            "organization_id": account.id, "customer_type": "api", "subscription_type": None, "terminal_type": "xterm",
-            "is_remote": False, "core_metrics": {
-                "num_sessions": len(runs), "commits_by_claude_code": 1, "pull_requests_by_claude_code": 0,
-                "lines_of_code": {"added": 10 * len(runs), "removed": len(runs)}},
+            "date": stamp(int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())),
+            "actor": actor,
+            "organization_id": account.id,
+            "customer_type": "api",
+            "subscription_type": None,
+            "terminal_type": "xterm",
+            "is_remote": False,
+            "core_metrics": {
+                "num_sessions": len(runs),
+                "commits_by_claude_code": 1,
+                "pull_requests_by_claude_code": 0,
+                "lines_of_code": {"added": 10 * len(runs), "removed": len(runs)},
+            },
             "tool_actions": {"edit_tool": {"accepted": len(runs), "rejected": 0}},
-            "model_breakdown": [_model_row(model, [run for run in runs if run.dims["model"] == model]) for model in models],
-        }  # fmt: skip
+            "model_breakdown": [
+                _model_row(model, [run for run in runs if run.dims["model"] == model]) for model in models
+            ],
+        }
 
 
 def _model_row(model: str, runs: Sequence[Run]) -> dict[str, Any]:
@@ -232,9 +279,11 @@ def _model_row(model: str, runs: Sequence[Run]) -> dict[str, Any]:
     listed = exact_sum(cost.listed for run in runs for cost in run.costs if cost.cost_type == "tokens")
     return {
         "model": model,
-        "tokens": {"input": usage["uncached_input_tokens"], "output": usage["output_tokens"],
-                   "cache_read": usage["cache_read_input_tokens"], "cache_creation": sum(usage["cache_creation"].values())},
+        "tokens": {
+            "input": usage["uncached_input_tokens"],
+            "output": usage["output_tokens"],
+            "cache_read": usage["cache_read_input_tokens"],
+            "cache_creation": sum(usage["cache_creation"].values()),
+        },
         "estimated_cost": {"amount": round(listed, 2), "currency": "USD"},
-    }  # fmt: skip
-
-
+    }

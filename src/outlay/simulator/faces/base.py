@@ -25,7 +25,7 @@ def to_json(value: object) -> bytes:
     return _encode(value)
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818 - an answer, not a failure of ours
     """The vendor says no: a status, a message in the vendor's words and what its error body adds to them."""
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None, **extra: Any) -> None:
@@ -88,7 +88,9 @@ class Query:
         """Return a parameter that is one of a closed list."""
         value = self.one(name, default)
         if value is not None and value not in known:
-            raise Refusal(400, f"Invalid value for '{name}': '{value}'. Supported values are: {', '.join(known)}.", param=name)
+            raise Refusal(
+                400, f"Invalid value for '{name}': '{value}'. Supported values are: {', '.join(known)}.", param=name
+            )
         return value
 
     def flag(self, name: str) -> bool | None:
@@ -96,7 +98,9 @@ class Query:
         value = self.choice(name, ("true", "false"))
         return None if value is None else value == "true"
 
-    def many(self, name: str, known: Sequence[str] | None = None, spellings: Sequence[str] = ("{}", "{}[]")) -> tuple[str, ...]:
+    def many(
+        self, name: str, known: Sequence[str] | None = None, spellings: Sequence[str] = ("{}", "{}[]")
+    ) -> tuple[str, ...]:
         """Return a parameter that may be repeated, under any of its spellings.
 
         Order: as sent, each value once.
@@ -106,7 +110,9 @@ class Query:
         values = tuple(dict.fromkeys(value for each in names for value in self._values.get(each, ())))
         for value in values:
             if known is not None and value not in known:
-                raise Refusal(400, f"Invalid value for '{name}': '{value}'. Supported values are: {', '.join(known)}.", param=name)
+                raise Refusal(
+                    400, f"Invalid value for '{name}': '{value}'. Supported values are: {', '.join(known)}.", param=name
+                )
         return values
 
     def finish(self) -> None:
@@ -234,7 +240,7 @@ class Face:
     refuse: Callable[[Ask, Refusal], Answer]
     dress: Callable[[Ask, Answer, Meter | None], None]
     options: Mapping[str, str] = field(default_factory=dict)
-    quota: Callable[[Key], Quota | None] = lambda key: None
+    quota: Callable[[Key], Quota | None] = lambda _: None
     exhausted: Callable[[Meter], Refusal] = lambda meter: Refusal(
         429, "Rate limit reached.", {"retry-after": str(meter.wait_seconds)}
     )

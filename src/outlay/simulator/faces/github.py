@@ -73,10 +73,14 @@ def dress(ask: Ask, answer: Answer, meter: Meter | None) -> None:
     remaining = meter.remaining if meter else limit - 1
     reset = int(ask.now.timestamp()) + (meter.wait_seconds if meter else 3600)
     answer.headers |= {
-        "x-ratelimit-limit": str(limit), "x-ratelimit-remaining": str(remaining), "x-ratelimit-used": str(limit - remaining),
-        "x-ratelimit-reset": str(reset), "x-ratelimit-resource": "core", "x-github-request-id": ask.request_id,
+        "x-ratelimit-limit": str(limit),
+        "x-ratelimit-remaining": str(remaining),
+        "x-ratelimit-used": str(limit - remaining),
+        "x-ratelimit-reset": str(reset),
+        "x-ratelimit-resource": "core",
+        "x-github-request-id": ask.request_id,
         "x-github-api-version-selected": ask.headers.get("x-github-api-version", _VERSIONS[0]),
-    }  # fmt: skip
+    }
     if answer.status == 200 and ask.method == "GET" and ask.credential is not None:
         tag = f'W/"{hashlib.blake2b(answer.body + ask.credential.encode(), digest_size=16).hexdigest()}"'
         answer.headers["etag"] = tag
@@ -116,7 +120,11 @@ _USAGE: Mapping[str, Callable[[str, Ask], Answer]] = {
     "/ai_credit/usage": partial(by_model, "copilot_ai_credits"),
     "/premium_request/usage": partial(by_model, "copilot_premium_request"),
 }
-_OLD = [f"/{who}/{{name}}/settings/billing/{what}" for who in ("orgs", "users", "enterprises") for what in ("actions", "packages", "shared-storage")]
+_OLD = [
+    f"/{who}/{{name}}/settings/billing/{what}"
+    for who in ("orgs", "users", "enterprises")
+    for what in ("actions", "packages", "shared-storage")
+]
 
 
 def _endpoints() -> list[Endpoint]:
@@ -166,8 +174,8 @@ FACE = Face(
     admit=admit,
     refuse=refuse,
     dress=dress,
-    quota=lambda key: _CORE,
-    exhausted=lambda meter: Refusal(403, "API rate limit exceeded for this token."),
+    quota=lambda _: _CORE,
+    exhausted=lambda _: Refusal(403, "API rate limit exceeded for this token."),
     money_fields=frozenset({"netAmount", "grossAmount", "discountAmount"}),
     enum_fields=frozenset({"sku", "unitType", "product", "model", "budget_scope", "budget_type", "state"}),
     dimension_fields=frozenset({"repositoryName", "organizationName"}),

@@ -12,11 +12,28 @@ from outlay.simulator.worlds.github import ORGANIZATION, PEOPLE, CostCentre
 
 _SCOPES = {
     "organization": ("organization", "repository", "multi_user_customer", "user"),
-    "enterprise": ("enterprise", "organization", "repository", "cost_center", "multi_user_customer", "multi_user_cost_center", "user"),
+    "enterprise": (
+        "enterprise",
+        "organization",
+        "repository",
+        "cost_center",
+        "multi_user_customer",
+        "multi_user_cost_center",
+        "user",
+    ),
 }
 _LISTED_SCOPES = ("enterprise", "organization", "repository", "cost_center", "multi_user_customer", "user")
 _TYPES = ("ProductPricing", "SkuPricing", "BundlePricing")
-_FIELDS = ("budget_amount", "prevent_further_usage", "budget_alerting", "budget_scope", "budget_entity_name", "budget_type", "budget_product_sku", "user")  # fmt: skip
+_FIELDS = (
+    "budget_amount",
+    "prevent_further_usage",
+    "budget_alerting",
+    "budget_scope",
+    "budget_entity_name",
+    "budget_type",
+    "budget_product_sku",
+    "user",
+)
 
 
 def _page(ask: Ask, default: int) -> slice:
@@ -72,7 +89,9 @@ def _wish(ask: Ask, scope: str, *, whole: bool) -> dict[str, Any]:
             "budget_scope": wish.get("budget_scope", scope) not in _SCOPES[scope],
             "budget_type": wish.get("budget_type", _TYPES[0]) not in _TYPES,
         }
-        errors += [{"resource": "Budget", "field": name, "code": "invalid"} for name, is_wrong in wrong.items() if is_wrong]
+        errors += [
+            {"resource": "Budget", "field": name, "code": "invalid"} for name, is_wrong in wrong.items() if is_wrong
+        ]
         errors += [{"resource": "Budget", "field": name, "code": "invalid"} for name in wish if name not in _FIELDS]
     if errors:
         raise Refusal(422, "Validation Failed", errors=errors)
@@ -84,9 +103,13 @@ def create_budget(scope: str, ask: Ask) -> Answer:
     account, wish = account_of(scope, ask), _wish(ask, scope, whole=True)
     listed = account.budgets[scope]
     row = {
-        "id": account.uuid("created", scope, len(listed)), "prevent_further_usage": False, "budget_entity_name": ORGANIZATION,
-        "budget_product_sku": "actions", "budget_alerting": {"will_alert": False, "alert_recipients": []}, **wish,
-    }  # fmt: skip
+        "id": account.uuid("created", scope, len(listed)),
+        "prevent_further_usage": False,
+        "budget_entity_name": ORGANIZATION,
+        "budget_product_sku": "actions",
+        "budget_alerting": {"will_alert": False, "alert_recipients": []},
+        **wish,
+    }
     listed.append(row)
     return Answer(to_json({"message": "Budget successfully created.", "budget": row}))
 
@@ -116,21 +139,34 @@ def user_states(ask: Ask) -> Answer:
     part = _page(ask, 30)
     query.finish()
     states = [
-        {"user": who, "consumed_amount": chosen["budget_amount"] * share / 100, "target_amount": float(chosen["budget_amount"])}
+        {
+            "user": who,
+            "consumed_amount": chosen["budget_amount"] * share / 100,
+            "target_amount": float(chosen["budget_amount"]),
+        }
         for who, share in zip(PEOPLE, (12.5, 80.25, 100.0), strict=True)
         if user in (None, who) and (low or 0) <= share <= (high or 100)
     ]
     states.sort(key=lambda state: state["consumed_amount"], reverse=order == "1")
-    return Answer(to_json({"user_states": states[part], "has_next_page": part.stop < len(states), "total_count": len(states)}))
+    return Answer(
+        to_json({"user_states": states[part], "has_next_page": part.stop < len(states), "total_count": len(states)})
+    )
 
 
 def _centre_row(centre: CostCentre, resources: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     pooled = centre.state == "active"
     return {
-        "id": centre.id, "name": centre.name, "state": centre.state, "azure_subscription": None, "resources": resources,
+        "id": centre.id,
+        "name": centre.name,
+        "state": centre.state,
+        "azure_subscription": None,
+        "resources": resources,
         "ai_credit_pool_enabled": pooled,
-        "ai_credit_pool_state": {"target_amount": 1000.0 if pooled else None, "current_amount": 412.5 if pooled else None},
-    }  # fmt: skip
+        "ai_credit_pool_state": {
+            "target_amount": 1000.0 if pooled else None,
+            "current_amount": 412.5 if pooled else None,
+        },
+    }
 
 
 def cost_centres(ask: Ask) -> Answer:

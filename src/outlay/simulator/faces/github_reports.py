@@ -15,14 +15,38 @@ from outlay.simulator.worlds.github import GitHubAccount, Item, stated
 
 _DAYS_MAX = {"detailed": 31, "summarized": 366, "premium_request": 31, "ai_credit": 31}
 _METERED = (
-    "date", "product", "sku", "quantity", "unit_type", "applied_cost_per_quantity", "gross_amount", "discount_amount", "net_amount",
-    "organization", "repository", "cost_center_name",
-)  # fmt: skip
+    "date",
+    "product",
+    "sku",
+    "quantity",
+    "unit_type",
+    "applied_cost_per_quantity",
+    "gross_amount",
+    "discount_amount",
+    "net_amount",
+    "organization",
+    "repository",
+    "cost_center_name",
+)
 _BY_MODEL = (
-    "date", "username", "product", "sku", "model", "quantity", "unit_type", "applied_cost_per_quantity", "gross_amount",
-    "discount_amount", "net_amount", "total_monthly_quota", "organization", "repository", "cost_center_name", "aic_quantity",
+    "date",
+    "username",
+    "product",
+    "sku",
+    "model",
+    "quantity",
+    "unit_type",
+    "applied_cost_per_quantity",
+    "gross_amount",
+    "discount_amount",
+    "net_amount",
+    "total_monthly_quota",
+    "organization",
+    "repository",
+    "cost_center_name",
+    "aic_quantity",
     "aic_gross_amount",
-)  # fmt: skip
+)
 
 
 def _wish(ask: Ask) -> tuple[str, date, date]:
@@ -44,9 +68,14 @@ def create_report(ask: Ask) -> Answer:
     account = account_of("enterprise", ask)
     kind, start, end = _wish(ask)
     row = {
-        "id": account.uuid("report", len(account.reports)), "report_type": kind, "start_date": start.isoformat(),
-        "end_date": end.isoformat(), "status": "processing", "created_at": ask.now.strftime("%Y-%m-%dT%H:%M:%SZ"), "actor": "dana",
-    }  # fmt: skip
+        "id": account.uuid("report", len(account.reports)),
+        "report_type": kind,
+        "start_date": start.isoformat(),
+        "end_date": end.isoformat(),
+        "status": "processing",
+        "created_at": ask.now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "actor": "dana",
+    }
     account.reports[row["id"]] = dict(row)
     return Answer(to_json(row), 202)
 
@@ -111,13 +140,30 @@ def _rows(account: GitHubAccount, row: dict[str, Any]) -> list[list[Any]]:
     }
     days = [start + timedelta(days=n) for n in range((end - start).days + 1)]
     write = lines[row["report_type"]]
-    return [line for day in days for item in account.items("enterprise", day) for line in write(day, item, centres.get(item.cost_centre or "", ""))]
+    return [
+        line
+        for day in days
+        for item in account.items("enterprise", day)
+        for line in write(day, item, centres.get(item.cost_centre or "", ""))
+    ]
 
 
 def _metered(day: date, item: Item, centre: str) -> list[Any]:
     repository = item.repository.name if item.repository else ""
-    return [day.isoformat(), item.sku.product, item.sku.id, stated(float(item.quantity)), item.sku.unit_id, item.sku.price, item.gross,
-            item.discount, item.net, item.owner, repository, centre]  # fmt: skip
+    return [
+        day.isoformat(),
+        item.sku.product,
+        item.sku.id,
+        stated(float(item.quantity)),
+        item.sku.unit_id,
+        item.sku.price,
+        item.gross,
+        item.discount,
+        item.net,
+        item.owner,
+        repository,
+        centre,
+    ]
 
 
 def _by_model(day: date, item: Item, centre: str, sku: str) -> Iterable[list[Any]]:
@@ -125,5 +171,22 @@ def _by_model(day: date, item: Item, centre: str, sku: str) -> Iterable[list[Any
         return
     for share in item.shares:
         gross, discount = float(share.quantity) * item.sku.price, float(share.discounted) * item.sku.price
-        yield [day.isoformat(), share.person, item.sku.product, item.sku.id, share.model, float(share.quantity), item.sku.unit_id,
-               item.sku.price, gross, discount, gross - discount, 1500, item.owner, "", centre, float(share.quantity), gross]  # fmt: skip
+        yield [
+            day.isoformat(),
+            share.person,
+            item.sku.product,
+            item.sku.id,
+            share.model,
+            float(share.quantity),
+            item.sku.unit_id,
+            item.sku.price,
+            gross,
+            discount,
+            gross - discount,
+            1500,
+            item.owner,
+            "",
+            centre,
+            float(share.quantity),
+            gross,
+        ]

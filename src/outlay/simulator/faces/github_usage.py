@@ -78,16 +78,25 @@ def usage(scope: str, ask: Ask) -> Answer:
         rows = account.kept(("year", scope, period[0], centre), lambda: _by_month(account, scope, period[0], centre))
     else:
         days = _days(period)
-        rows = b",".join(filter(None, (account.kept((scope, day, centre), lambda d=day: _lines(account, scope, d, centre)) for day in days)))  # type: ignore[misc]
+        rows = b",".join(
+            filter(
+                None,
+                (account.kept((scope, day, centre), lambda d=day: _lines(account, scope, d, centre)) for day in days),
+            )
+        )  # type: ignore[misc]
     return Answer(b'{"usageItems":[%b]}' % rows)
 
 
 def _lines(account: GitHubAccount, scope: str, day: date, centre: str | None) -> bytes:
     items = [item for item in account.items(scope, day) if item.cost_centre == centre]
-    return b",".join(to_json(_row(scope, day, item, item.quantity, item.gross, item.discount, item.net)) for item in items)
+    return b",".join(
+        to_json(_row(scope, day, item, item.quantity, item.gross, item.discount, item.net)) for item in items
+    )
 
 
-def _row(scope: str, day: date, item: Item, quantity: Decimal, gross: float, discount: float, net: float) -> dict[str, Any]:
+def _row(
+    scope: str, day: date, item: Item, quantity: Decimal, gross: float, discount: float, net: float
+) -> dict[str, Any]:
     moment = datetime.combine(day, time(), UTC) + timedelta(seconds=item.second)
     row: dict[str, Any] = {
         "date": moment.strftime("%Y-%m-%dT%H:%M:%SZ"), "product": item.sku.product, "sku": item.sku.title,
@@ -121,12 +130,16 @@ def _sums(items: Sequence[Item]) -> tuple[float, float, float]:
 
 def _head(scope: str, period: tuple[int, int | None, int | None], echoed: Mapping[str, str | None]) -> dict[str, Any]:
     names = zip(("year", "month", "day"), period, strict=True)
-    head: dict[str, Any] = {"timePeriod": {name: value for name, value in names if value is not None}, scope: _OWNERS[scope][1]}
+    head: dict[str, Any] = {
+        "timePeriod": {name: value for name, value in names if value is not None},
+        scope: _OWNERS[scope][1],
+    }
     return head | {name: value for name, value in echoed.items() if value is not None}
 
 
 def _centre_head(account: GitHubAccount, wanted: str | None) -> dict[str, Any]:
-    return {"costCenter": {"id": c.id, "name": c.name} for c in account.cost_centres if c.id == wanted}
+    named = [{"id": centre.id, "name": centre.name} for centre in account.cost_centres if centre.id == wanted]
+    return {"costCenter": named[0]} if named else {}
 
 
 def _organization(scope: str, ask: Ask) -> str | None:
@@ -136,7 +149,13 @@ def _organization(scope: str, ask: Ask) -> str | None:
     return wanted
 
 
-def _chosen(account: GitHubAccount, scope: str, period: tuple[int, int | None, int | None], centre: str | None, owner: str | None) -> Iterable[Item]:
+def _chosen(
+    account: GitHubAccount,
+    scope: str,
+    period: tuple[int, int | None, int | None],
+    centre: str | None,
+    owner: str | None,
+) -> Iterable[Item]:
     """Yield the items of a period: of all cost centres unless one, or "none", is named."""
     for day in _days(period):
         for item in account.items(scope, day):
@@ -158,7 +177,13 @@ def summary(scope: str, ask: Ask) -> Answer:
         if wanted["repository"] in (None, repository) and same and wanted["sku"] in (None, item.sku.id):
             groups.setdefault(item.sku.id, []).append(item)
     rows = [_summary_row(items) for items in groups.values()]
-    return Answer(to_json(_head(scope, period, {**wanted, "organization": owner} if owner else wanted) | _centre_head(account, centre) | {"usageItems": rows}))
+    return Answer(
+        to_json(
+            _head(scope, period, {**wanted, "organization": owner} if owner else wanted)
+            | _centre_head(account, centre)
+            | {"usageItems": rows}
+        )
+    )
 
 
 def _summary_row(items: Sequence[Item]) -> dict[str, Any]:
@@ -166,10 +191,17 @@ def _summary_row(items: Sequence[Item]) -> dict[str, Any]:
     gross, discount, net = _sums(items)
     quantity, discounted = exact_sum(i.quantity for i in items), exact_sum(i.discounted for i in items)
     return {
-        "product": sku.product_title, "sku": sku.id, "unitType": sku.unit_id, "pricePerUnit": sku.price,
-        "grossQuantity": float(quantity), "grossAmount": gross, "discountQuantity": float(discounted), "discountAmount": discount,
-        "netQuantity": float(quantity) - float(discounted), "netAmount": net,
-    }  # fmt: skip
+        "product": sku.product_title,
+        "sku": sku.id,
+        "unitType": sku.unit_id,
+        "pricePerUnit": sku.price,
+        "grossQuantity": float(quantity),
+        "grossAmount": gross,
+        "discountQuantity": float(discounted),
+        "discountAmount": discount,
+        "netQuantity": float(quantity) - float(discounted),
+        "netAmount": net,
+    }
 
 
 def by_model(sku: str, scope: str, ask: Ask) -> Answer:
@@ -198,11 +230,18 @@ def _model_row(sku_id: str, model: str, pairs: Sequence[tuple[Decimal, Decimal]]
     sku = SKUS[sku_id]
     gross, discounted = float(exact_sum(q for q, _ in pairs)), float(exact_sum(d for _, d in pairs))
     return {
-        "product": sku.product_title, "sku": sku.title, "model": model, "unitType": sku.unit_id, "pricePerUnit": sku.price,
-        "grossQuantity": gross, "grossAmount": gross * sku.price, "discountQuantity": discounted,
-        "discountAmount": discounted * sku.price, "netQuantity": gross - discounted,
+        "product": sku.product_title,
+        "sku": sku.title,
+        "model": model,
+        "unitType": sku.unit_id,
+        "pricePerUnit": sku.price,
+        "grossQuantity": gross,
+        "grossAmount": gross * sku.price,
+        "discountQuantity": discounted,
+        "discountAmount": discounted * sku.price,
+        "netQuantity": gross - discounted,
         "netAmount": gross * sku.price - discounted * sku.price,
-    }  # fmt: skip
+    }
 
 
 def seats(ask: Ask) -> Answer:
@@ -214,5 +253,16 @@ def seats(ask: Ask) -> Answer:
         "total": total, "added_this_cycle": min(1, total), "pending_cancellation": 0, "pending_invitation": 0,
         "active_this_cycle": total * 3 // 4, "inactive_this_cycle": total - total * 3 // 4,
     }  # fmt: skip
-    return Answer(to_json({"seat_breakdown": counts, "public_code_suggestions": "block", "ide_chat": "enabled", "platform_chat": "enabled",
-                           "cli": "enabled", "seat_management_setting": "assign_selected", "plan_type": "business"}))  # fmt: skip
+    return Answer(
+        to_json(
+            {
+                "seat_breakdown": counts,
+                "public_code_suggestions": "block",
+                "ide_chat": "enabled",
+                "platform_chat": "enabled",
+                "cli": "enabled",
+                "seat_management_setting": "assign_selected",
+                "plan_type": "business",
+            }
+        )
+    )

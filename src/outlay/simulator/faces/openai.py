@@ -15,7 +15,8 @@ from typing import Any, cast
 
 from outlay.simulator.faces.base import Answer, Ask, Endpoint, Face, Key, Meter, Refusal, bearer, seal, to_json, unseal
 from outlay.simulator.faces.openai_names import NAMES
-from outlay.simulator.worlds.openai import OpenAIAccount, Use, epoch
+from outlay.simulator.worlds.openai import OpenAIAccount
+from outlay.simulator.worlds.openai_parts import Use, epoch
 from outlay.simulator.worlds.truth import exact_sum
 
 USAGE_SCOPE, MANAGEMENT_SCOPE = "api.usage.read", "api.management.read"
@@ -39,9 +40,17 @@ _KINDS: dict[str, tuple[tuple[str, ...], Mapping[str, tuple[str, ...] | None], s
     "audio_transcriptions": (_COMMON, {}, "audio_transcriptions"),
     "vector_stores": (("project_id",), {}, "vector_stores"),
     "code_interpreter_sessions": (("project_id",), {}, "code_interpreter_sessions"),
-    "file_search_calls": (("project_id", "user_id", "api_key_id", "vector_store_id"), {"vector_store_id": None}, "file_searches"),
-    "web_search_calls": ((*_COMMON, "context_level", "api_source"), {"context_level": ("low", "medium", "high")}, "web_searches"),
-}  # fmt: skip
+    "file_search_calls": (
+        ("project_id", "user_id", "api_key_id", "vector_store_id"),
+        {"vector_store_id": None},
+        "file_searches",
+    ),
+    "web_search_calls": (
+        (*_COMMON, "context_level", "api_source"),
+        {"context_level": ("low", "medium", "high")},
+        "web_searches",
+    ),
+}
 
 
 def _window(ask: Ask, seconds: int) -> tuple[int, int]:
@@ -87,7 +96,11 @@ def _page(ask: Ask, window: tuple[int, int], seconds: int, limit: int, bucket: C
 
 
 def _bucket(start: int, seconds: int, results: Iterable[bytes]) -> bytes:
-    return b'{"object":"bucket","start_time":%d,"end_time":%d,"results":[%b]}' % (start, start + seconds, b",".join(results))
+    return b'{"object":"bucket","start_time":%d,"end_time":%d,"results":[%b]}' % (
+        start,
+        start + seconds,
+        b",".join(results),
+    )
 
 
 def _day_of(second: int) -> date:
@@ -100,8 +113,10 @@ def costs(ask: Ask) -> Answer:
     query.choice("bucket_width", ("1d",), "1d")
     groups = query.many("group_by", _COST_GROUPS)
     wanted = {
-        "project_id": query.many("project_ids"), "api_key_id": query.many("api_key_ids"), "line_item": query.many("line_items"),
-    }  # fmt: skip
+        "project_id": query.many("project_ids"),
+        "api_key_id": query.many("api_key_ids"),
+        "line_item": query.many("line_items"),
+    }
     if "user_id" in groups and ("project_id" in groups or wanted["project_id"]):
         raise Refusal(400, "Grouping by 'user_id' cannot be combined with projects.", param="group_by")
     window = _window(ask, _DAY)
@@ -110,7 +125,13 @@ def costs(ask: Ask) -> Answer:
         raise Refusal(400, message, param="start_time")
     limit = _limit(ask, 7, 180)
     question = ("costs", groups, tuple(wanted.items()))
-    return _page(ask, window, _DAY, limit, lambda at: account.kept((question, at), partial(_cost_bucket, account, at, groups, wanted)))
+    return _page(
+        ask,
+        window,
+        _DAY,
+        limit,
+        lambda at: account.kept((question, at), partial(_cost_bucket, account, at, groups, wanted)),
+    )
 
 
 def _cost_bucket(account: OpenAIAccount, at: int, groups: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> bytes:
@@ -166,7 +187,9 @@ def _usage_bucket(
             chosen = all(not values or use.dims.get(name) in values for name, values in wanted.items())
             if use.kind == kind and use.minute in minutes and chosen:
                 rows.setdefault(tuple(use.dims.get(name) for name in groups), []).append(use)
-    return _bucket(at, seconds, (_usage_result(kind, dict(zip(groups, key, strict=True)), uses) for key, uses in rows.items()))
+    return _bucket(
+        at, seconds, (_usage_result(kind, dict(zip(groups, key, strict=True)), uses) for key, uses in rows.items())
+    )
 
 
 def _usage_result(kind: str, dims: Mapping[str, Any], uses: Sequence[Use]) -> bytes:
@@ -183,7 +206,9 @@ def admit(ask: Ask, endpoint: Endpoint | None) -> None:
     if ask.credential is None:
         raise Refusal(401, "You didn't provide an API key. Provide it in an Authorization header using Bearer auth.")
     if ask.key is None:
-        raise Refusal(401, "Incorrect API key provided. You can find your API key in the settings.", code="invalid_api_key")
+        raise Refusal(
+            401, "Incorrect API key provided. You can find your API key in the settings.", code="invalid_api_key"
+        )
     needs = endpoint.needs if endpoint else ""
     if needs and not ask.key.may(needs):
         # The vendor answers either status; a project's key meets the one, a restricted admin key the other.
@@ -196,7 +221,12 @@ def refuse(ask: Ask, no: Refusal) -> Answer:
     if no.extra.get("bare"):
         return Answer(to_json({"code": no.status, "message": no.message}), no.status, no.headers)
     kind = "invalid_request_error" if no.status < 500 else "server_error"
-    error = {"message": no.message, "type": no.extra.get("type", kind), "param": no.extra.get("param"), "code": no.extra.get("code")}
+    error = {
+        "message": no.message,
+        "type": no.extra.get("type", kind),
+        "param": no.extra.get("param"),
+        "code": no.extra.get("code"),
+    }
     return Answer(to_json({"error": error}), no.status, no.headers)
 
 
@@ -225,7 +255,11 @@ FACE = Face(
     refuse=refuse,
     dress=dress,
     exhausted=lambda meter: Refusal(
-        429, "Rate limit reached for requests.", {"retry-after": str(meter.wait_seconds)}, type="requests", code="rate_limit_exceeded"
+        429,
+        "Rate limit reached for requests.",
+        {"retry-after": str(meter.wait_seconds)},
+        type="requests",
+        code="rate_limit_exceeded",
     ),
     money_fields=frozenset({"value"}),
     enum_fields=frozenset({"line_item", "service_tier", "api_source", "quantity_unit", "status"}),

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from outlay.simulator.faces.base import Answer, Ask, Refusal, to_json
-from outlay.simulator.worlds.openai import CHAT_MODELS, ApiKey, OpenAIAccount, Person, Project
+from outlay.simulator.worlds.openai import OpenAIAccount
+from outlay.simulator.worlds.openai_parts import CHAT_MODELS, ApiKey, Person, Project
 
 Listed = Mapping[str, Any]
 
@@ -16,7 +17,12 @@ def _account(ask: Ask) -> OpenAIAccount:
 
 
 def _listing(
-    ask: Ask, rows: Iterable[Listed], *, limits: tuple[int, int, int] = (1, 20, 100), ordered: bool = False, before: bool = False
+    ask: Ask,
+    rows: Iterable[Listed],
+    *,
+    limits: tuple[int, int, int] = (1, 20, 100),
+    ordered: bool = False,
+    before: bool = False,
 ) -> Answer:
     """Answer one page of a list that continues after the last id of the page before."""
     query, rows = ask.query, list(rows)
@@ -61,7 +67,9 @@ def _the_project(ask: Ask) -> Project:
 def projects(ask: Ask) -> Answer:
     """Answer the projects, archived ones only when asked for."""
     archived = ask.query.flag("include_archived")
-    return _listing(ask, [_project_row(p) for p in _account(ask).projects if p.listed and (archived or p.archived_at is None)])
+    return _listing(
+        ask, [_project_row(p) for p in _account(ask).projects if p.listed and (archived or p.archived_at is None)]
+    )
 
 
 def project(ask: Ask) -> Answer:
@@ -90,7 +98,9 @@ def api_keys(ask: Ask) -> Answer:
     access = ask.query.choice("owner_project_access", ("active", "inactive", "any"), "active")
     wanted = {"active": (True,), "inactive": (False,), "any": (True, False)}[str(access)]
     home = _the_project(ask)
-    return _listing(ask, [_key_row(k) for k in _account(ask).keys if k.project == home and k.listed and k.active in wanted])
+    return _listing(
+        ask, [_key_row(k) for k in _account(ask).keys if k.project == home and k.listed and k.active in wanted]
+    )
 
 
 def api_key(ask: Ask) -> Answer:
@@ -123,17 +133,33 @@ def _person_row(person: Person) -> Listed:
 def users(ask: Ask) -> Answer:
     """Answer the people of the organization."""
     emails = ask.query.many("emails")
-    return _listing(ask, [_person_row(p) for p in _account(ask).people if p.listed and (not emails or p.email in emails)])
+    return _listing(
+        ask, [_person_row(p) for p in _account(ask).people if p.listed and (not emails or p.email in emails)]
+    )
 
 
 def admin_api_keys(ask: Ask) -> Answer:
     """Answer the admin keys."""
-    owner = {"type": "user", "object": "organization.user", "id": _account(ask).people[0].id, "name": "Ada", "role": "owner"}
+    owner = {
+        "type": "user",
+        "object": "organization.user",
+        "id": _account(ask).people[0].id,
+        "name": "Ada",
+        "role": "owner",
+    }
     rows = [
-        {"object": "organization.admin_api_key", "id": f"admin_key_{n}", "name": name, "redacted_value": f"***{n}", "owner": owner,
-         "created_at": _account(ask).born, "expires_at": None, "last_used_at": None}
+        {
+            "object": "organization.admin_api_key",
+            "id": f"admin_key_{n}",
+            "name": name,
+            "redacted_value": f"***{n}",
+            "owner": owner,
+            "created_at": _account(ask).born,
+            "expires_at": None,
+            "last_used_at": None,
+        }
         for n, name in enumerate(("reports", None))
-    ]  # fmt: skip
+    ]
     return _listing(ask, rows, ordered=True)
 
 
@@ -172,10 +198,16 @@ def project_spend_limit(ask: Ask) -> Answer:
 def _alerts(ask: Ask, kind: str, alerts: Sequence[tuple[str, int]]) -> Answer:
     channel = {"type": "email", "recipients": ["billing@example.com"], "subject_prefix": None}
     rows = [
-        {"id": alert, "object": f"{kind}.spend_alert", "threshold_amount": cents, "currency": "USD", "interval": "month",
-         "notification_channel": channel}
+        {
+            "id": alert,
+            "object": f"{kind}.spend_alert",
+            "threshold_amount": cents,
+            "currency": "USD",
+            "interval": "month",
+            "notification_channel": channel,
+        }
         for alert, cents in alerts
-    ]  # fmt: skip
+    ]
     return _listing(ask, rows, limits=(0, 20, 100), ordered=True, before=True)
 
 

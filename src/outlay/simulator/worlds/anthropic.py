@@ -96,7 +96,10 @@ class Run:
         """Return the dimensions the cost reports know of one cost."""
         if cost.cost_type != "tokens":
             return {**dict.fromkeys(COST_DIMS), "cost_type": cost.cost_type}
-        return {name: self.dims.get(name) for name in COST_DIMS} | {"cost_type": "tokens", "token_type": cost.token_type}
+        return {name: self.dims.get(name) for name in COST_DIMS} | {
+            "cost_type": "tokens",
+            "token_type": cost.token_type,
+        }
 
 
 def doubled(run: Run) -> Run:
@@ -107,7 +110,8 @@ def doubled(run: Run) -> Run:
         searches=2 * run.searches,
         requests=2 * run.requests,
         costs=tuple(
-            replace(cost, amount=EXACT.add(cost.amount, cost.amount), listed=EXACT.add(cost.listed, cost.listed)) for cost in run.costs
+            replace(cost, amount=EXACT.add(cost.amount, cost.amount), listed=EXACT.add(cost.listed, cost.listed))
+            for cost in run.costs
         ),
     )
 
@@ -145,11 +149,16 @@ class AnthropicAccount(Account):
             return spaces
         spaces += [Workspace(name("wrkspc_", title), title) for title in ("Production", "Évaluations", "")]
         spaces.append(Workspace(name("wrkspc_", "archived"), "Pilot 2025", archived=True))
-        return spaces + [Workspace(name("wrkspc_", "extra", n), f"Team {n:03}") for n in range(5 * (self.plot.scale - 1))]
+        return spaces + [
+            Workspace(name("wrkspc_", "extra", n), f"Team {n:03}") for n in range(5 * (self.plot.scale - 1))
+        ]
 
     def _actors(self) -> list[Actor]:
         name = self.plot.name
-        people = [Actor(name("user_", n), who, f"{(who or 'x').lower()}@example.com") for n, who in enumerate(("Cleo", "Dmitri", None))]
+        people = [
+            Actor(name("user_", n), who, f"{(who or 'x').lower()}@example.com")
+            for n, who in enumerate(("Cleo", "Dmitri", None))
+        ]
         people.append(Actor(name("user_", "gone"), None, None, deleted=True))
         return [*people, Actor(name("svac_", "robot"), "robot", None, service=True)]
 
@@ -157,7 +166,11 @@ class AnthropicAccount(Account):
         keys = []
         for n, (space, k) in enumerate(product(self.workspaces, range(2))):
             status = ("active", "active", "inactive", "archived", "expired")[n % 5]
-            keys.append(ApiKey(self.plot.name("apikey_", n, k), f"key {n}", space, self.actors[n % 5], status, listed=n % 7 != 6))
+            keys.append(
+                ApiKey(
+                    self.plot.name("apikey_", n, k), f"key {n}", space, self.actors[n % 5], status, listed=n % 7 != 6
+                )
+            )
         return keys
 
     def _day(self, day: date, chance: Random) -> list[Run]:
@@ -186,25 +199,54 @@ class AnthropicAccount(Account):
         return self._run(chance, space, model, tier, context, geo, speed=speed, key=key)
 
     def _run(
-        self, chance: Random, space: Workspace, model: str, tier: str, context: str, geo: str, *, speed: str, key: ApiKey | None = None
+        self,
+        chance: Random,
+        space: Workspace,
+        model: str,
+        tier: str,
+        context: str,
+        geo: str,
+        *,
+        speed: str,
+        key: ApiKey | None = None,
     ) -> Run:
         bulk = self.plot.rows_per_day is not None
-        tokens = {name: chance.randrange(1, 900_000) for name in TOKEN_TYPES if bulk or name == "output_tokens" or chance.random() < 0.8}
+        tokens = {
+            name: chance.randrange(1, 900_000)
+            for name in TOKEN_TYPES
+            if bulk or name == "output_tokens" or chance.random() < 0.8
+        }
         searches = chance.randrange(1, 60) if not bulk and chance.random() < 0.25 else 0
-        product_name = "message_batches_api" if tier == "batch" else chance.choice(("messages_api", "messages_api", "claude_code"))
+        product_name = (
+            "message_batches_api" if tier == "batch" else chance.choice(("messages_api", "messages_api", "claude_code"))
+        )
         actor = key.actor if key else None if bulk else self.actors[0]
         dims: dict[str, str | None] = {
-            "workspace_id": space.id, "api_key_id": key.id if key else None, "model": model, "service_tier": tier,
-            "context_window": context, "inference_geo": geo, "speed": speed, "product": product_name if key else "claude_console",
-            "account_id": actor.id if actor and not actor.service else None, "organization_id": self.id,
-            "service_account_id": actor.id if actor and actor.service else None, "actor_type": _actor_type(actor, key),
-        }  # fmt: skip
+            "workspace_id": space.id,
+            "api_key_id": key.id if key else None,
+            "model": model,
+            "service_tier": tier,
+            "context_window": context,
+            "inference_geo": geo,
+            "speed": speed,
+            "product": product_name if key else "claude_console",
+            "account_id": actor.id if actor and not actor.service else None,
+            "organization_id": self.id,
+            "service_account_id": actor.id if actor and actor.service else None,
+            "actor_type": _actor_type(actor, key),
+        }
         costs = list(self._token_costs(chance, dims, tokens))
         if searches:
             costs.append(self._cost(chance, "web_search", None, Decimal(searches)))
         if not bulk and chance.random() < 0.1:
-            costs.append(self._cost(chance, chance.choice(("code_execution", "session_usage")), None, Decimal(chance.randrange(900)) / 8))
-        return Run(chance.randrange(1440), space, key, actor, dims, tokens, searches, chance.randrange(1, 900), tuple(costs))
+            costs.append(
+                self._cost(
+                    chance, chance.choice(("code_execution", "session_usage")), None, Decimal(chance.randrange(900)) / 8
+                )
+            )
+        return Run(
+            chance.randrange(1440), space, key, actor, dims, tokens, searches, chance.randrange(1, 900), tuple(costs)
+        )
 
     def _token_costs(self, chance: Random, dims: Mapping[str, str | None], tokens: Mapping[str, int]) -> Iterable[Cost]:
         if dims["service_tier"] == "priority":  # committed capacity is never in the cost reports
@@ -230,12 +272,21 @@ class AnthropicAccount(Account):
     def charges_on(self, day: date) -> list[TrueCharge]:
         """Return the cost lines of a day; the default workspace is its real id, `legacy_workspace_id` its null."""
         return [
-            TrueCharge(day, run.workspace.id, described(dims), run.dims["api_key_id"], cost.amount.scaleb(-2), cost.listed.scaleb(-2),
-                       dims=run.dims | dims | {"description": described(dims), "legacy_workspace_id": legacy_id(run.workspace)})
+            TrueCharge(
+                day,
+                run.workspace.id,
+                described(dims),
+                run.dims["api_key_id"],
+                cost.amount.scaleb(-2),
+                cost.listed.scaleb(-2),
+                dims=run.dims
+                | dims
+                | {"description": described(dims), "legacy_workspace_id": legacy_id(run.workspace)},
+            )
             for run in self.runs.on(day)
             for cost in run.costs
             for dims in (run.cost_dims(cost),)
-        ]  # fmt: skip
+        ]
 
     def usage_on(self, day: date) -> list[TrueUsage]:
         """Return the token classes, searches and requests of a day, dataset `usage`."""
@@ -254,7 +305,11 @@ class AnthropicAccount(Account):
         return [
             {"scope": {"type": "organization"}, "amount": "500000", "is_enabled": True},
             {"scope": production, "amount": "120000", "is_enabled": True},
-            {"scope": {"type": "workspace", "workspace_id": self.workspaces[2].id}, "amount": None, "is_enabled": False},
+            {
+                "scope": {"type": "workspace", "workspace_id": self.workspaces[2].id},
+                "amount": None,
+                "is_enabled": False,
+            },
             {"scope": {"type": "usage_tier"}, "amount": "20000000", "is_enabled": True},
         ]
 
@@ -262,13 +317,24 @@ class AnthropicAccount(Account):
         """Return the organization's rate limits: group, models, and values by limiter."""
         chance = self.plot.random("rates")
         groups: list[dict[str, Any]] = [
-            {"group": {"type": "model_group", "id": f"rlg_{model}", "display_name": title}, "models": [model],
-             "limits": {"requests_per_minute": 50 * chance.randrange(1, 80), "output_tokens_per_minute": 1000 * chance.randrange(8, 400),
-                        "input_tokens_per_minute_cache_aware": 1000 * chance.randrange(30, 2000)}}
+            {
+                "group": {"type": "model_group", "id": f"rlg_{model}", "display_name": title},
+                "models": [model],
+                "limits": {
+                    "requests_per_minute": 50 * chance.randrange(1, 80),
+                    "output_tokens_per_minute": 1000 * chance.randrange(8, 400),
+                    "input_tokens_per_minute_cache_aware": 1000 * chance.randrange(30, 2000),
+                },
+            }
             for model, (title, _) in MODELS.items()
-        ]  # fmt: skip
-        singles = {"batch": ("enqueued_batch_requests", 100_000), "token_count": ("requests_per_minute", 2000),
-                   "files": ("storage_bytes", 100 * 2**30), "skills": ("requests_per_minute", 100), "web_search": ("requests_per_second", 30)}  # fmt: skip
+        ]
+        singles = {
+            "batch": ("enqueued_batch_requests", 100_000),
+            "token_count": ("requests_per_minute", 2000),
+            "files": ("storage_bytes", 100 * 2**30),
+            "skills": ("requests_per_minute", 100),
+            "web_search": ("requests_per_second", 30),
+        }
         return groups + [
             {"group": {"type": kind, "id": f"rlg_{kind}"}, "models": None, "limits": {limiter: value}}
             for kind, (limiter, value) in singles.items()
@@ -282,7 +348,14 @@ class AnthropicAccount(Account):
             for limit in self.spend_limits()
         ]  # fmt: skip
         limits += [
-            TrueLimit(f"{rate['group']['id']}.{limiter}", None, "rate", Decimal(value), limiter, limiter.rpartition("_per_")[2])
+            TrueLimit(
+                f"{rate['group']['id']}.{limiter}",
+                None,
+                "rate",
+                Decimal(value),
+                limiter,
+                limiter.rpartition("_per_")[2],
+            )
             for rate in self.rate_limits()
             for limiter, value in rate["limits"].items()
         ]

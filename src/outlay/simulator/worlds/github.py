@@ -44,7 +44,15 @@ SKUS = {
         Sku("actions_macos", "actions", "Actions", "Actions macOS", "Minutes", "minutes", 0.062),
         Sku("actions_storage", "actions", "Actions", "Actions storage", "GigabyteHours", "gigabyte-hours", 0.00033602),
         Sku("packages_bandwidth", "packages", "Packages", "Packages data transfer", "Gigabytes", "gigabytes", 0.5),
-        Sku("git_lfs_storage", "git_lfs", "Git LFS", "Git LFS storage", "GigabyteHours", "gigabyte-hours", 0.0000940860215),
+        Sku(
+            "git_lfs_storage",
+            "git_lfs",
+            "Git LFS",
+            "Git LFS storage",
+            "GigabyteHours",
+            "gigabyte-hours",
+            0.0000940860215,
+        ),
         Sku("codespaces_compute_d4", "codespaces", "Codespaces", "Codespaces compute 4-core", "Hours", "hours", 0.36),
         Sku("models_inference", "models", "Models", "Models inference", "TokenUnits", "token-units", 1.35e-7),
         Sku("copilot_for_business", "copilot", "Copilot", "Copilot Business", "UserMonths", "user-months", 19.0),
@@ -119,9 +127,15 @@ def doubled(item: Item) -> Item:
     """Return an item with twice the quantity."""
     two = Decimal(2)
     shares = tuple(
-        replace(share, quantity=EXACT.multiply(share.quantity, two), discounted=EXACT.multiply(share.discounted, two)) for share in item.shares
+        replace(share, quantity=EXACT.multiply(share.quantity, two), discounted=EXACT.multiply(share.discounted, two))
+        for share in item.shares
     )
-    return replace(item, quantity=EXACT.multiply(item.quantity, two), discounted=EXACT.multiply(item.discounted, two), shares=shares)
+    return replace(
+        item,
+        quantity=EXACT.multiply(item.quantity, two),
+        discounted=EXACT.multiply(item.discounted, two),
+        shares=shares,
+    )
 
 
 @dataclass(slots=True)
@@ -144,7 +158,11 @@ class GitHubAccount(Account):
         self.reports: dict[str, dict[str, Any]] = {}
         self._repositories = {
             scope: [repo for owner in owners for repo in self._owned(owner)]
-            for scope, owners in (("organization", (ORGANIZATION,)), ("user", (USER,)), ("enterprise", ENTERPRISE_ORGANIZATIONS))
+            for scope, owners in (
+                ("organization", (ORGANIZATION,)),
+                ("user", (USER,)),
+                ("enterprise", ENTERPRISE_ORGANIZATIONS),
+            )
         }
         for scope in self._repositories:
             self.diaries[scope] = Diary(plot, lambda day, chance, s=scope: self._day(s, day, chance), doubled)  # type: ignore[misc]
@@ -159,34 +177,60 @@ class GitHubAccount(Account):
         return diary.on(day)
 
     def _owned(self, owner: str) -> list[Repository]:
-        repos = [Repository(owner, "api"), Repository(owner, "web"), Repository(owner, "docs", public=True), Repository(owner, "gone", deleted=True)]
+        repos = [
+            Repository(owner, "api"),
+            Repository(owner, "web"),
+            Repository(owner, "docs", public=True),
+            Repository(owner, "gone", deleted=True),
+        ]
         count = max(4 * (self.plot.scale - 1), -(-(self.plot.rows_per_day or 0) // len(_IN_REPOSITORIES)) - len(repos))
         return repos + [Repository(owner, f"service-{n:03}") for n in range(count)]
 
     def _cost_centres(self) -> list[CostCentre]:
         east, west = ENTERPRISE_ORGANIZATIONS
         return [
-            CostCentre(self.uuid("centre", 0), "Platform", "active", [{"type": "Repo", "name": f"{east}/api"}, {"type": "Org", "name": west}]),
-            CostCentre(self.uuid("centre", 1), "Research & développement", "active", [{"type": "User", "name": "dana"}]),
+            CostCentre(
+                self.uuid("centre", 0),
+                "Platform",
+                "active",
+                [{"type": "Repo", "name": f"{east}/api"}, {"type": "Org", "name": west}],
+            ),
+            CostCentre(
+                self.uuid("centre", 1), "Research & développement", "active", [{"type": "User", "name": "dana"}]
+            ),
             CostCentre(self.uuid("centre", 2), "Closed in spring", "deleted", []),
         ]
 
     def _budgets(self, scope: str) -> list[dict[str, Any]]:
         entity = ORGANIZATION if scope == "organization" else ENTERPRISE
         chance = self.plot.random("budgets", scope)
-        kinds = [("ProductPricing", "actions"), ("ProductPricing", "copilot"), ("SkuPricing", "actions_linux"), ("SkuPricing", "copilot_ai_credits")]
+        kinds = [
+            ("ProductPricing", "actions"),
+            ("ProductPricing", "copilot"),
+            ("SkuPricing", "actions_linux"),
+            ("SkuPricing", "copilot_ai_credits"),
+        ]
         budgets = []
         for n in range(13):
             kind, target = kinds[n % len(kinds)]
-            where, name = ((scope, entity), ("repository", f"{entity}/api"), ("user", PEOPLE[n % 3]))[0 if n < 4 else 1 + n % 2]
+            where, name = ((scope, entity), ("repository", f"{entity}/api"), ("user", PEOPLE[n % 3]))[
+                0 if n < 4 else 1 + n % 2
+            ]
             if scope == "enterprise" and n == 12:
                 where, name = "multi_user_customer", entity
             budget = {
-                "id": self.uuid("budget", scope, n), "budget_type": kind, "budget_product_sku": target, "budget_scope": where,
-                "budget_entity_name": name, "budget_amount": 50 * chance.randrange(1, 40), "prevent_further_usage": n % 3 == 0,
+                "id": self.uuid("budget", scope, n),
+                "budget_type": kind,
+                "budget_product_sku": target,
+                "budget_scope": where,
+                "budget_entity_name": name,
+                "budget_amount": 50 * chance.randrange(1, 40),
+                "prevent_further_usage": n % 3 == 0,
                 "budget_alerting": {"will_alert": n % 2 == 0, "alert_recipients": ["dana"] if n % 2 == 0 else []},
-            }  # fmt: skip
-            budgets.append(budget | ({"user": name, "consumed_amount": chance.randrange(9000) / 100} if where == "user" else {}))
+            }
+            budgets.append(
+                budget | ({"user": name, "consumed_amount": chance.randrange(9000) / 100} if where == "user" else {})
+            )
         return budgets
 
     def _day(self, scope: str, day: date, chance: Random) -> list[Item]:
@@ -236,7 +280,7 @@ class GitHubAccount(Account):
 
     def _item(self, chance: Random, sku: Sku, owner: str, repo: Repository | None, centre: str | None = None) -> Item:
         whole = sku.unit == "Minutes"
-        quantity = Decimal(chance.randrange(1, 900)) if whole else Decimal(chance.randrange(1, 900_000_000)).scaleb(-6)
+        quantity = Decimal(chance.randrange(1, 900)) if whole else Decimal(chance.randrange(1, 40_000_000)).scaleb(-6)
         if sku.id == "models_inference":
             quantity = Decimal(chance.randrange(1, 4000))
         mood, discounted = chance.random(), Decimal(0)
@@ -260,24 +304,45 @@ class GitHubAccount(Account):
     def charges_on(self, scope: str, day: date) -> list[TrueCharge]:
         """Return the lines of a day; `listed` is the gross amount."""
         return [
-            TrueCharge(day, item.owner, item.sku.title, item.repository.full if item.repository else None, stated(item.net),
-                       stated(item.gross), "USD", item.quantity, item.sku.unit, self._dims(item))
+            TrueCharge(
+                day,
+                item.owner,
+                item.sku.title,
+                item.repository.full if item.repository else None,
+                stated(item.net),
+                stated(item.gross),
+                "USD",
+                item.quantity,
+                item.sku.unit,
+                self._dims(item),
+            )
             for item in self.items(scope, day)
-        ]  # fmt: skip
+        ]
 
     def _dims(self, item: Item) -> dict[str, str | None]:
-        return {"sku_id": item.sku.id, "product": item.sku.product, "cost_center_id": item.cost_centre, "unit_id": item.sku.unit_id,
-                "discount": format(stated(item.discount), "f")}  # fmt: skip
+        return {
+            "sku_id": item.sku.id,
+            "product": item.sku.product,
+            "cost_center_id": item.cost_centre,
+            "unit_id": item.sku.unit_id,
+            "discount": format(stated(item.discount), "f"),
+        }
 
     def usage_on(self, scope: str, day: date) -> list[TrueUsage]:
         """Return the quantities of a day: dataset `usage` by SKU id, `ai_credit` and `premium_request` by model."""
         rows = []
         for item in self.items(scope, day):
-            where = {"sub_account": item.owner, "repository": item.repository.full if item.repository else None, **self._dims(item)}
+            where = {
+                "sub_account": item.owner,
+                "repository": item.repository.full if item.repository else None,
+                **self._dims(item),
+            }
             rows.append(TrueUsage(day, "usage", item.sku.id, item.quantity, where))
             dataset = "premium_request" if item.sku.id == "copilot_premium_request" else "ai_credit"
             rows += [
-                TrueUsage(day, dataset, item.sku.id, share.quantity, where | {"model": share.model, "user": share.person})
+                TrueUsage(
+                    day, dataset, item.sku.id, share.quantity, where | {"model": share.model, "user": share.person}
+                )
                 for share in item.shares
             ]
         return rows
@@ -285,8 +350,15 @@ class GitHubAccount(Account):
     def truth(self, scope: str | None = None) -> Truth:
         """Return the true facts of the organization (the default), the user or the enterprise."""
         scope = scope or "organization"
-        names: dict[str, dict[str, str | None]] = {"cost_center": {centre.id: centre.name for centre in self.cost_centres}}
+        names: dict[str, dict[str, str | None]] = {
+            "cost_center": {centre.id: centre.name for centre in self.cost_centres}
+        }
         return Truth(
-            self.plot.first_day, self.plot.today, lambda day: self.charges_on(scope, day), lambda day: self.usage_on(scope, day),
-            (), tuple(self.budgets.get(scope, ())), names,
-        )  # fmt: skip
+            self.plot.first_day,
+            self.plot.today,
+            lambda day: self.charges_on(scope, day),
+            lambda day: self.usage_on(scope, day),
+            (),
+            tuple(self.budgets.get(scope, ())),
+            names,
+        )

@@ -3,112 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from random import Random
 from typing import Any
 
 from outlay.simulator.worlds.base import Account, Diary, Plot
+from outlay.simulator.worlds.openai_parts import (
+    CHAT_MODELS,
+    MEASURES,
+    ApiKey,
+    Line,
+    Person,
+    Project,
+    Run,
+    Use,
+    doubled,
+    epoch,
+    spelled,
+)
 from outlay.simulator.worlds.truth import EXACT, TrueCharge, TrueLimit, TrueUsage, Truth
-
-# Dollars per million tokens: uncached input, cached input, cache write, output.
-CHAT_MODELS: dict[str, tuple[Decimal, Decimal, Decimal, Decimal]] = {
-    model: (Decimal(price[0]), Decimal(price[1]), Decimal(price[2]), Decimal(price[3]))
-    for model, price in {
-        "gpt-5.5-2026-04-02": ("2.5", "0.25", "3.125", "15"),
-        "gpt-4o-2024-08-06": ("2.5", "1.25", "0", "10"),
-        "gpt-6-astra": ("5", "0.5", "6.25", "30"),
-        "gpt-5.5-mini-2026-04-02": ("0.275", "0.0275", "0.34375", "2.2"),
-        "o5-mini-2026-01-15": ("1.1", "0.275", "0", "4.4"),
-    }.items()
-}
-_LOWER_CASE_SINCE = date(2026, 9, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Project:
-    """A project; one that is not `listed` was deleted and lives on in old rows only."""
-
-    id: str
-    name: str | None
-    created_at: int
-    archived_at: int | None = None
-    listed: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """A user of the organization; one that is not `listed` has left."""
-
-    id: str
-    name: str | None
-    email: str | None
-    role: str
-    added_at: int
-    listed: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """A key of a project, owned by a person or, without one, by the project's service account."""
-
-    id: str
-    name: str
-    project: Project
-    owner: Person | None
-    created_at: int
-    active: bool = True
-    listed: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """What one run of calls measured, under the vendor's own field names."""
-
-    kind: str
-    minute: int
-    dims: dict[str, Any]
-    counts: dict[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What one run of calls cost; `as_text` lines carry their amount as a numeric string."""
-
-    dims: dict[str, str | None]
-    amount: Decimal
-    quantity: Decimal | None
-    unit: str | None
-    as_text: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One run of calls: its uses and its lines."""
-
-    uses: tuple[Use, ...]
-    lines: tuple[Line, ...]
-
-
-def doubled(run: Run) -> Run:
-    """Return a run with twice the use and twice the cost."""
-    return Run(
-        tuple(replace(use, counts={name: 2 * count for name, count in use.counts.items()}) for use in run.uses),
-        tuple(
-            replace(
-                line,
-                amount=EXACT.add(line.amount, line.amount),
-                quantity=None if line.quantity is None else EXACT.add(line.quantity, line.quantity),
-            )
-            for line in run.lines
-        ),
-    )
-
-
-def epoch(day: date) -> int:
-    """Return the Unix second at which a UTC day starts."""
-    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
 
 
 class OpenAIAccount(Account):
@@ -124,7 +38,9 @@ class OpenAIAccount(Account):
         self.diaries["organization"] = self.runs
         self.spend_limit_cents = None if plot.empty else 100 * plot.random("limit").randrange(500, 9000)
         self.project_limits_cents = {} if plot.empty else {self.projects[1].id: 25_000}
-        self.alerts_cents = [] if plot.empty else [(plot.name("alert_", n), share) for n, share in enumerate((20_000, 80_000))]
+        self.alerts_cents = (
+            [] if plot.empty else [(plot.name("alert_", n), share) for n, share in enumerate((20_000, 80_000))]
+        )
         self.project_alerts_cents = {} if plot.empty else {self.projects[1].id: [(plot.name("alert_", "p"), 20_000)]}
 
     def _projects(self) -> list[Project]:
@@ -132,17 +48,31 @@ class OpenAIAccount(Account):
         projects = [Project(name("proj_", "default"), "Default project", born)]
         if self.plot.empty:
             return projects
-        projects += [Project(name("proj_", title), title, born + 86_400 * n) for n, title in enumerate(("Website", "Support bot", "Søk & råd"))]
+        projects += [
+            Project(name("proj_", title), title, born + 86_400 * n)
+            for n, title in enumerate(("Website", "Support bot", "Søk & råd"))
+        ]
         projects.append(Project(name("proj_", "nameless"), None, born + 90_000))
-        projects.append(Project(name("proj_", "archived"), "Old experiment", born, archived_at=epoch(self.plot.today) - 86_400 * 40))
+        projects.append(
+            Project(name("proj_", "archived"), "Old experiment", born, archived_at=epoch(self.plot.today) - 86_400 * 40)
+        )
         projects.append(Project(name("proj_", "deleted"), None, born, listed=False))
-        extra = max(7 * (self.plot.scale - 1), -(-(self.plot.rows_per_day or 0) // (4 * len(CHAT_MODELS))) - len(projects))
+        extra = max(
+            7 * (self.plot.scale - 1), -(-(self.plot.rows_per_day or 0) // (4 * len(CHAT_MODELS))) - len(projects)
+        )
         return projects + [Project(name("proj_", "extra", n), f"Team {n:03}", born + n) for n in range(extra)]
 
     def _people(self) -> list[Person]:
-        names: list[tuple[str | None, str]] = [("Ada", "owner"), ("Ben", "reader"), (None, "reader"), ("Gone", "reader")]
+        names: list[tuple[str | None, str]] = [
+            ("Ada", "owner"),
+            ("Ben", "reader"),
+            (None, "reader"),
+            ("Gone", "reader"),
+        ]
         return [
-            Person(self.plot.name("user-", n), name, f"person{n}@example.com", role, self.born + n, listed=name != "Gone")
+            Person(
+                self.plot.name("user-", n), name, f"person{n}@example.com", role, self.born + n, listed=name != "Gone"
+            )
             for n, (name, role) in enumerate(names)
         ]
 
@@ -167,7 +97,9 @@ class OpenAIAccount(Account):
         if mood < 0.10:
             return [self._tool(chance, self.keys[0], "moderations", "omni-moderation", None, Decimal(0))]
         runs = [self._chat(day, chance, key, model) for key, model in combos if chance.random() < 0.2]
-        runs += [self._chat(day, chance, self.keys[1], "gpt-6-astra", kind="decisions")] if chance.random() < 0.5 else []
+        runs += (
+            [self._chat(day, chance, self.keys[1], "gpt-6-astra", kind="decisions")] if chance.random() < 0.5 else []
+        )
         runs += [make(chance, chance.choice(self.keys)) for make in self._others() if chance.random() < 0.2]
         runs += self._organization_rows(day, chance)
         chance.shuffle(runs)
@@ -188,24 +120,44 @@ class OpenAIAccount(Account):
         text, audio, image = (chance.randrange(1, 900_000), chance.randrange(5000), chance.randrange(9000))
         cached = (chance.randrange(1, 400_000), chance.randrange(900), chance.randrange(700))
         out = (chance.randrange(1, 200_000), chance.randrange(3000), 0)
-        writes = (chance.randrange(1, 30_000), chance.randrange(9000)) if prices[2] or self.plot.rows_per_day else (0, 0)
+        writes = (
+            (chance.randrange(1, 30_000), chance.randrange(9000)) if prices[2] or self.plot.rows_per_day else (0, 0)
+        )
         parts = (text + audio + image, sum(cached), sum(writes), sum(out))
         dims = self._dims(key, model) | {"batch": batch, "service_tier": "flex" if batch else "default"}
         counts = {
-            "input_tokens": parts[0] + parts[1] + parts[2], "input_uncached_tokens": parts[0],
-            "input_cached_tokens": parts[1], "input_cache_write_tokens": parts[2],
-            "input_cache_write_30m_tokens": writes[0], "input_cache_write_12h_tokens": writes[1],
-            "input_text_tokens": text, "input_audio_tokens": audio, "input_image_tokens": image,
-            "input_cached_text_tokens": cached[0], "input_cached_audio_tokens": cached[1],
-            "input_cached_image_tokens": cached[2], "output_tokens": parts[3], "output_text_tokens": out[0],
-            "output_audio_tokens": out[1], "output_image_tokens": out[2], "num_model_requests": chance.randrange(1, 900),
-        }  # fmt: skip
+            "input_tokens": parts[0] + parts[1] + parts[2],
+            "input_uncached_tokens": parts[0],
+            "input_cached_tokens": parts[1],
+            "input_cache_write_tokens": parts[2],
+            "input_cache_write_30m_tokens": writes[0],
+            "input_cache_write_12h_tokens": writes[1],
+            "input_text_tokens": text,
+            "input_audio_tokens": audio,
+            "input_image_tokens": image,
+            "input_cached_text_tokens": cached[0],
+            "input_cached_audio_tokens": cached[1],
+            "input_cached_image_tokens": cached[2],
+            "output_tokens": parts[3],
+            "output_text_tokens": out[0],
+            "output_audio_tokens": out[1],
+            "output_image_tokens": out[2],
+            "num_model_requests": chance.randrange(1, 900),
+        }
         lines = tuple(
-            self._line(chance, dims, _spelled(day, model, label), EXACT.multiply(Decimal(part), price).scaleb(-6),
-                       Decimal(part), "tokens")
-            for label, part, price in zip(("input", "cached input", "cache write", "output"), parts, prices, strict=True)
+            self._line(
+                chance,
+                dims,
+                spelled(day, model, label),
+                EXACT.multiply(Decimal(part), price).scaleb(-6),
+                Decimal(part),
+                "tokens",
+            )
+            for label, part, price in zip(
+                ("input", "cached input", "cache write", "output"), parts, prices, strict=True
+            )
             if part
-        )  # fmt: skip
+        )
         return Run((Use(kind, chance.randrange(1440), dims, counts),), lines)
 
     def _dims(self, key: ApiKey, model: str | None) -> dict[str, Any]:
@@ -218,9 +170,17 @@ class OpenAIAccount(Account):
         }
 
     def _line(
-        self, chance: Random, dims: dict[str, Any], item: str, amount: Decimal, quantity: Decimal | None, unit: str | None
+        self,
+        chance: Random,
+        dims: dict[str, Any],
+        item: str,
+        amount: Decimal,
+        quantity: Decimal | None,
+        unit: str | None,
     ) -> Line:
-        kept = {name: dims[name] for name in ("project_id", "api_key_id", "user_id", "api_source")} | {"line_item": item}
+        kept = {name: dims[name] for name in ("project_id", "api_key_id", "user_id", "api_source")} | {
+            "line_item": item
+        }
         mood = 1.0 if self.plot.rows_per_day else chance.random()
         if mood < 0.30:  # the residue of binary arithmetic, as the vendor's numbers carry it
             amount = EXACT.add(amount, Decimal(chance.randrange(1, 1000)).scaleb(-18))
@@ -241,7 +201,7 @@ class OpenAIAccount(Account):
         item: str | None = None,
         **extra: str,
     ) -> Run:
-        field, step, per = _MEASURES[kind]
+        field, step, per = MEASURES[kind]
         count = step * chance.randrange(1, 500)
         calls = chance.randrange(1, 300)
         dims = self._dims(key, model) | extra
@@ -256,17 +216,44 @@ class OpenAIAccount(Account):
         return (
             lambda c, k: tool(c, k, "embeddings", "text-embedding-3-large", "1000_tokens", Decimal("0.00013")),
             lambda c, k: tool(c, k, "moderations", "omni-moderation", None, Decimal(0)),
-            lambda c, k: tool(c, k, "images", "gpt-image-2", "images", Decimal("0.042"), "gpt-image-2, images",
-                              size=c.choice(("1024x1024", "512x512")), source=c.choice(("image.generation", "image.edit"))),
+            lambda c, k: tool(
+                c,
+                k,
+                "images",
+                "gpt-image-2",
+                "images",
+                Decimal("0.042"),
+                "gpt-image-2, images",
+                size=c.choice(("1024x1024", "512x512")),
+                source=c.choice(("image.generation", "image.edit")),
+            ),
             lambda c, k: tool(c, k, "audio_speeches", "gpt-voice-1", "characters", Decimal("0.000015")),
             lambda c, k: tool(c, k, "audio_transcriptions", "whisper-2", "duration_minutes", Decimal("0.006")),
             lambda c, k: tool(c, k, "vector_stores", None, "gibibyte_hours", Decimal("0.0041"), "vector store storage"),
-            lambda c, k: tool(c, k, "code_interpreter_sessions", None, None, Decimal("0.03"), "code interpreter sessions"),
-            lambda c, k: tool(c, k, "file_search_calls", None, None, Decimal("0.0025"), "file search tool calls",
-                              vector_store_id=store),
-            lambda c, k: tool(c, k, "web_search_calls", "gpt-5.5-2026-04-02", None, Decimal("0.01"), "web search tool calls",
-                              context_level=c.choice(("low", "medium", "high"))),
-        )  # fmt: skip
+            lambda c, k: tool(
+                c, k, "code_interpreter_sessions", None, None, Decimal("0.03"), "code interpreter sessions"
+            ),
+            lambda c, k: tool(
+                c,
+                k,
+                "file_search_calls",
+                None,
+                None,
+                Decimal("0.0025"),
+                "file search tool calls",
+                vector_store_id=store,
+            ),
+            lambda c, k: tool(
+                c,
+                k,
+                "web_search_calls",
+                "gpt-5.5-2026-04-02",
+                None,
+                Decimal("0.01"),
+                "web search tool calls",
+                context_level=c.choice(("low", "medium", "high")),
+            ),
+        )
 
     def charges_on(self, day: date) -> list[TrueCharge]:
         """Return the cost lines of a day at the vendor's finest grain."""
@@ -288,14 +275,19 @@ class OpenAIAccount(Account):
 
     def truth(self, scope: str | None = None) -> Truth:
         """Return the true facts of the organization."""
-        limits = [] if self.spend_limit_cents is None else [
-            TrueLimit("spend_limit", None, "spend", Decimal(self.spend_limit_cents).scaleb(-2), "USD", "month")]  # fmt: skip
+        limits = (
+            []
+            if self.spend_limit_cents is None
+            else [TrueLimit("spend_limit", None, "spend", Decimal(self.spend_limit_cents).scaleb(-2), "USD", "month")]
+        )
         limits += [
             TrueLimit("spend_limit", project, "spend", Decimal(cents).scaleb(-2), "USD", "month")
             for project, cents in self.project_limits_cents.items()
         ]
         limits += [
-            TrueLimit(f"{model}.{field}", project.id, "rate", Decimal(quota), field, "day" if "day" in field else "minute")
+            TrueLimit(
+                f"{model}.{field}", project.id, "rate", Decimal(quota), field, "day" if "day" in field else "minute"
+            )
             for project in self.projects
             if project.listed and project.archived_at is None
             for model in CHAT_MODELS
@@ -306,7 +298,10 @@ class OpenAIAccount(Account):
             "user": {person.id: person.name for person in self.people if person.listed},
             "api_key": {key.id: key.name for key in self.keys if key.listed and key.project.listed},
         }
-        alerts = [{"id": alert, "project_id": None, "amount": Decimal(cents).scaleb(-2), "currency": "USD"} for alert, cents in self.alerts_cents]
+        alerts = [
+            {"id": alert, "project_id": None, "amount": Decimal(cents).scaleb(-2), "currency": "USD"}
+            for alert, cents in self.alerts_cents
+        ]
         alerts += [
             {"id": alert, "project_id": project, "amount": Decimal(cents).scaleb(-2), "currency": "USD"}
             for project, listed in self.project_alerts_cents.items()
@@ -317,28 +312,10 @@ class OpenAIAccount(Account):
     def rate_limits(self, project: Project, model: str) -> dict[str, int]:
         """Return the rate limits of a project for a model, by the vendor's field names."""
         chance = self.plot.random("rate", project.id, model)
-        limits = {"max_requests_per_1_minute": 500 * chance.randrange(1, 20), "max_tokens_per_1_minute": 30_000 * chance.randrange(1, 99)}
+        limits = {
+            "max_requests_per_1_minute": 500 * chance.randrange(1, 20),
+            "max_tokens_per_1_minute": 30_000 * chance.randrange(1, 99),
+        }
         if model.startswith("gpt-4o"):
             limits |= {"max_requests_per_1_day": 10_000, "batch_1_day_max_input_tokens": 90_000_000}
         return limits
-
-
-_MEASURES: dict[str, tuple[str, int, Decimal]] = {
-    # the counting field, the step it is drawn in, and how many of it make one priced unit
-    "embeddings": ("input_tokens", 1, Decimal(1000)),
-    "moderations": ("input_tokens", 1, Decimal(1)),
-    "images": ("images", 1, Decimal(1)),
-    "audio_speeches": ("characters", 1, Decimal(1)),
-    "audio_transcriptions": ("seconds", 30, Decimal(60)),
-    "vector_stores": ("usage_bytes", 2**20, Decimal(2**30)),
-    "code_interpreter_sessions": ("num_sessions", 1, Decimal(1)),
-    "file_search_calls": ("num_requests", 1, Decimal(1)),
-    "web_search_calls": ("num_requests", 1, Decimal(1)),
-}
-
-
-def _spelled(day: date, model: str, label: str) -> str:
-    """Return a line item as the vendor spelled it for this model on this day."""
-    if model == "gpt-6-astra":
-        return f"{model}, {label.replace(' ', '_')}_tokens"
-    return f"{model}, {label}" if day >= _LOWER_CASE_SINCE else f"{model}, {label.capitalize()}"

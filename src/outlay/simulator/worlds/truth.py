@@ -34,7 +34,8 @@ class TrueCharge:
     """One line of cost at the finest grain the vendor knows.
 
     Units: `billed` and `listed` are major units of `currency`.
-    Null:  `sub_account`, `sku` and `resource` are None where the vendor states none; `listed` where it states no list price.
+    Null:  `sub_account`, `sku` and `resource` are None where the vendor states none; `listed` where it states no list
+           price.
     """
 
     day: date
@@ -140,7 +141,9 @@ class Truth:
             groups.setdefault(tuple(line.value(name) for name in by), []).append(line)
         return {key: _spend(lines) for key, lines in groups.items()}
 
-    def total(self, start: date | None = None, end: date | None = None, *, rows: Sequence[str] | None = None) -> Decimal:
+    def total(
+        self, start: date | None = None, end: date | None = None, *, rows: Sequence[str] | None = None
+    ) -> Decimal:
         """Return the billed total, exact or, with `rows`, as the sum of rounded rows."""
         return exact_sum(spend.billed for spend in self.spend((), start, end, rows=rows).values())
 
