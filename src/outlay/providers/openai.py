@@ -100,14 +100,19 @@ def _item(text: str) -> _Item:
     """Read a line item, which is free text: `gpt-4o-2024-08-06, cached input` is `gpt-4o-2024-08-06/input-cached`.
 
     Null: `model` is None where nothing without spaces stands before the last comma; the SKU is the whole text then.
+          A text of one hyphenated word is a model's name, billed as a whole: `whisper-2` is `whisper-2/usage`.
     """
-    model, comma, rest = (part.strip() for part in text.rpartition(","))
-    if not comma or not model or " " in model:
+    model, _, rest = (part.strip() for part in text.rpartition(","))
+    if not model and re.fullmatch(r"[\w.:]+(-[\w.:]+)+", rest):
+        model, rest = rest, "usage"
+    elif not model or " " in model:
         model, rest = "", text
     words = re.findall(r"[\w.]+", rest.lower().replace("_", " "))
     tier = next((word for word in words if word in _TIERS), None) if model else None
     words = [word for word in words if word not in {"tokens", "token", tier}]
     ordered = [word for word in words if word not in _LAST_WORDS] + [word for word in words if word in _LAST_WORDS]
+    if model and ordered and ordered[0] in _LAST_WORDS:
+        ordered.insert(0, "input")  # only input is cached
     meter = "-".join(ordered) or "unnamed"
     family = re.sub(r"[\s/@]+", "-", model) or "openai"
     sku_id = f"{family}/{meter}"
