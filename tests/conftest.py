@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no defect, so no example is failed for the time it takes.
+settings.register_profile("outlay", deadline=None)
+settings.load_profile("outlay")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

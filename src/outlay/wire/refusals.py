@@ -69,6 +69,7 @@ _SCOPE = re.compile(r'\bscope="([^"]+)"')
 _REQUEST_ID = re.compile(r"[\w.:+/=-]{1,128}")
 _HTML_START = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|head|body|\?xml|!--|h1|title)", re.IGNORECASE)
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_PLAIN_WORDS = re.compile(r"\s*\w+[\s,:.]+\w")
 _DEPTH_MAX = 4
 _TEXT_KEYS = (
     *("message", "detail", "error_description", "title", "msg", "error_message"),
@@ -162,15 +163,14 @@ def request_id(provider: Provider, said: Said) -> str | None:
 
 def vendor_message(said: Said) -> str | None:
     """Return the vendor's own words, redacted and on one short line; None where the body has none."""
-    document = _document(said)
-    if document is not None:
-        found = _find(document, 0)
-        return _shown(found) if found else None
+    found = _find(_document(said), 0)
+    if found:
+        return _shown(found)
     text = said.body[:_TEXT_BYTES_MAX].decode(errors="replace")
     if is_html(said.headers, said.body):
         title = _TITLE.search(text)
         return _shown(title[1]) if title else None
-    return _shown(text) if text.strip() and text.isprintable() else None
+    return _shown(text) if _PLAIN_WORDS.match(text) and text.strip().isprintable() else None
 
 
 def _default(said: Said, *, used_up: bool) -> str:
