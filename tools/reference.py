@@ -6,17 +6,16 @@ python tools/reference.py --check    say which page is out of date, and fail
 
 from __future__ import annotations
 
-import ast
 import inspect
 import re
 import sys
-import textwrap
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
+from writing import code, fields, first_line, members, page, prose, table
 
 import outlay
 from outlay import config, errors
@@ -26,70 +25,11 @@ from outlay.config import file
 from outlay.model import basis, facts, focus, units
 from outlay.providers import PROVIDERS
 from outlay.providers.base import CAPABILITIES, Dataset, Provider
+from outlay.store.schema import tables
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "docs" / "reference"
 README = ROOT / "README.md"
-NOTE = "<!-- Written by tools/reference.py from the code. Change the code, then run it. -->"
-
-
-def page(title: str, *parts: str) -> str:
-    """Return a page from its parts, one blank line between them."""
-    return "\n\n".join([f"# {title}", NOTE, *(part.strip("\n") for part in parts if part)]) + "\n"
-
-
-def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """Return a Markdown table."""
-    lines = [list(head), *([_cell(value) for value in row] for row in rows)]
-    lines.insert(1, ["---"] * len(lines[0]))
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _cell(value: object) -> str:
-    text = "" if value is None else str(value)
-    return " ".join(text.replace("|", "\\|").split())
-
-
-def code(value: object) -> str:
-    """Return a value in backticks, nothing for nothing."""
-    return f"`{value}`" if value not in (None, "") else ""
-
-
-def prose(text: str | None) -> str:
-    """Return a docstring as Markdown: its fixed words (Units, Null, Order, Raises, Source) become items."""
-    words = inspect.cleandoc(text or "").replace("\b", "")
-    return re.sub(r"(?m)^(Units|Null|Order|Raises|Source):\s*", r"- **\1:** ", words)
-
-
-def first_line(text: str | None) -> str:
-    """Return the sentence a docstring begins with."""
-    return inspect.cleandoc(text or "").split("\n")[0]
-
-
-def fields(cls: type) -> Iterator[tuple[str, str, str]]:
-    """Yield name, type and explanation of each field a class declares itself."""
-    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
-    assert isinstance(body, ast.ClassDef)
-    for node, after in zip(body.body, [*body.body[1:], None], strict=True):
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            yield node.target.id, ast.unparse(node.annotation), _words(after)
-
-
-def members(enumeration: type) -> Iterator[tuple[str, str]]:
-    """Yield value and explanation of each member of an enumeration."""
-    body = ast.parse(textwrap.dedent(inspect.getsource(enumeration))).body[0]
-    assert isinstance(body, ast.ClassDef)
-    for node, after in zip(body.body, [*body.body[1:], None], strict=True):
-        if isinstance(node, ast.Assign):
-            yield str(ast.literal_eval(node.value)), _words(after)
-
-
-def _words(node: ast.stmt | None) -> str:
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-        return inspect.cleandoc(node.value.value)
-    return ""
-
-
 # ── Commands ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -331,6 +271,15 @@ def fact_page() -> str:
     return page("Facts and columns", *parts)
 
 
+def table_page() -> str:
+    """Return the page of the ledger's tables, for those who read them in SQL or with other engines."""
+    parts = ["The columns `outlay sql` shows. Amounts are exact decimals, times are in UTC, JSON is kept as text."]
+    for each in tables().values():
+        rows = ((code(column.name), code(column.kind.value)) for column in each.view)
+        parts += [f"## `{each.name}`", table(("column", "type"), rows)]
+    return page("Tables", *parts)
+
+
 # ── Python ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -376,6 +325,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "providers": provider_page,
     "datasets": datasets,
     "facts": fact_page,
+    "tables": table_page,
     "python-api": python_api,
 }
 

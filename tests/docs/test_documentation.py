@@ -114,6 +114,17 @@ def test_every_provider_has_a_page(provider: object) -> None:
     assert page.read_text("utf-8").startswith(f"# {provider.title}")  # type: ignore[attr-defined]
 
 
+def test_every_problem_code_is_documented() -> None:
+    """A problem that data can have is explained on the page of errors, and no explanation is left over."""
+    sources = [path.read_text("utf-8") for path in (ROOT / "src").rglob("*.py")]
+    raised = {code for text in sources for code in re.findall(r"Problem\(\s*code=\"(\w+)\"", text)}
+    section = (DOCS / "errors.md").read_text("utf-8").partition("\n## Problems in data\n")[2]
+    explained = set(re.findall(r"(?m)^\| `(\w+)` \|", section))
+    assert raised
+    assert raised <= explained
+    assert not {code for code in explained if not any(f'"{code}"' in text for text in sources)}
+
+
 def test_ci_runs_what_the_readme_tells() -> None:
     """The README has two commands, and CI runs these two, letter for letter, in their order."""
     told = [line for block in blocks(ROOT / "README.md", "sh") for line in block.splitlines()]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outlay.errors import CurrencyMixError
-from outlay.model.money import ZERO, Money, exact, product, ratio, total
+from outlay.model.money import ZERO, Money, exact, plus, product, ratio, total
 from strategies import currencies, ledger_decimals, moneys, no_numbers, small_decimals, small_moneys, vendor_decimals
 
 SCALE = 10**18
@@ -180,6 +180,14 @@ def test_sums_beyond_the_ledger_are_refused_not_wrapped(a: Decimal, b: Decimal) 
     step = Money(abs(a) + abs(b) + Decimal("1E-18"), "USD")
     with pytest.raises(ValueError, match="can hold"):
         money + step
+
+
+@given(small_decimals, small_decimals)
+def test_decimals_add_exactly_in_any_context(a: Decimal, b: Decimal) -> None:
+    """Adding quantities keeps every digit, whatever precision the caller's decimal context has."""
+    with localcontext() as context:
+        context.prec = 5
+        assert Fraction(plus(a, b)) == Fraction(a) + Fraction(b)
 
 
 @given(small_decimals, st.integers(-(10**12), 10**12).map(lambda n: Decimal(f"{n}E-12")))

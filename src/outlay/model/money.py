@@ -38,6 +38,11 @@ def exact(value: Decimal | int | str) -> Decimal:
         raise ValueError(f"{_shown(value)} is not a number the ledger can hold") from None
 
 
+def plus(a: Decimal, b: Decimal) -> Decimal:
+    """Return a plus b as a ledger decimal, whatever precision the caller's decimal context has."""
+    return exact(_WIDE.add(a, b))
+
+
 def product(a: Decimal, b: Decimal) -> Decimal:
     """Return a times b as a ledger decimal."""
     return exact(_WIDE.multiply(a, b))

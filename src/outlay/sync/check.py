@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from operator import attrgetter
 from typing import Any
 
 from outlay.model.facts import Balance, Budget, Charge, Fact, Invoice, Limit, Name, Revenue, Statement, Usage
-from outlay.model.money import exact
+from outlay.model.money import plus
 from outlay.model.period import Period
 from outlay.model.problem import Problem
 from outlay.providers.base import Dataset
@@ -109,7 +110,7 @@ def _plus(a: Fact, b: Fact) -> Fact:
     import msgspec
 
     if isinstance(a, Usage) and isinstance(b, Usage):
-        return msgspec.structs.replace(a, quantity=exact(a.quantity + b.quantity))
+        return msgspec.structs.replace(a, quantity=plus(a.quantity, b.quantity))
     if isinstance(a, Charge) and isinstance(b, Charge):
         same_price = a.list_unit_price == b.list_unit_price
         same_contract = a.contracted_unit_price == b.contracted_unit_price
@@ -130,4 +131,6 @@ def _plus(a: Fact, b: Fact) -> Fact:
 
 
 def _both(a: Any, b: Any) -> Any:  # noqa: ANN401 - money or decimal alike
-    return None if a is None or b is None else a + b
+    if a is None or b is None:
+        return None
+    return plus(a, b) if isinstance(a, Decimal) else a + b
