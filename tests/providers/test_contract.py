@@ -62,7 +62,7 @@ def rows_in(value: object) -> Iterator[list[Any]]:
         yield from rows_in(part)
 
 
-def parsed(body: bytes) -> Any:  # noqa: ANN401 - JSON is any value
+def parsed(body: bytes) -> Any:
     """Return a page as JSON values whose numbers keep their own text."""
     return json.loads(body, parse_float=_Verbatim, parse_int=_Verbatim)
 
