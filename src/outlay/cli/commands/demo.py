@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,9 +88,20 @@ def _entry(provider: Provider, simulator: Simulator) -> Entry:
         name=f"{provider.id}-demo",
         provider=provider.id,
         credential=f"plain:{key}",
-        options=dict(face.options),
+        options=_options(provider, face.options),
         base_url=simulator.base_url(provider.id),
     )
+
+
+def _options(provider: Provider, offered: Mapping[str, str]) -> dict[str, str]:
+    """Return the options a connection takes: of those that exclude each other, the first that the vendor offers."""
+    options: dict[str, str] = {}
+    groups: set[str] = set()
+    for option in provider.options:
+        if option.name in offered and option.one_of not in groups:
+            options[option.name] = offered[option.name]
+            groups |= {option.one_of} if option.one_of else set()
+    return options
 
 
 def _overview(settings: Settings) -> None:

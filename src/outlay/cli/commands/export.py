@@ -57,7 +57,7 @@ def focus(
 ) -> None:
     """Write the charges of a period as a FOCUS Cost and Usage file, CSV or Parquet, and check it."""
     from outlay import export as exports
-    from outlay.export.run import STATED
+    from outlay.export.focus import STATED
     from outlay.model.basis import Basis
 
     first, end = _period(settings, from_, to)

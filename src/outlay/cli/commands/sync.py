@@ -117,7 +117,14 @@ def sheet(report: Report) -> Sheet:
         if not connection["datasets"]:
             rows.append({"connection": name, "state": connection["state"], "requests": connection["requests"]})
     problems_first = sorted(lacking, key=lambda problem: _SEVERITIES.index(problem["severity"]))
-    return Sheet(COLUMNS, rows, incomplete=problems_first, whole=report.to_json(), empty="There was nothing to sync.")
+    return Sheet(
+        COLUMNS,
+        rows,
+        incomplete=problems_first,
+        whole=report.to_json(),
+        trouble="What to know",
+        empty="There was nothing to sync.",
+    )
 
 
 _SEVERITIES = ("fatal", "warning", "note")

@@ -49,6 +49,8 @@ class Sheet:
     """What stands before `rows` in the JSON object."""
     incomplete: Sequence[Row] | None = None
     """What the answer lacks: `connection`, `dataset`, `period`, `why`, `hint`; None where nothing can be lacking."""
+    trouble: str = "Incomplete"
+    """The heading over what is lacking."""
     sums: Sequence[str] = ()
     """Money columns that a table adds up under its rows, per currency and basis."""
     empty: str = "Nothing to show."

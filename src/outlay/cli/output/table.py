@@ -43,6 +43,7 @@ def lines(sheet: Sheet, space: int) -> Iterator[str]:
         yield from (click.style(line, dim=True) for line in fold(neutral(note), space))
     if sheet.incomplete:
         yield ""
+        yield click.style(f"{sheet.trouble}:", fg="yellow", bold=True)
         yield from _lacking(sheet.incomplete, space)
 
 
@@ -187,7 +188,6 @@ def _sum(values: Sequence[object]) -> Decimal | None:
 
 
 def _lacking(incomplete: Sequence[Row], space: int) -> Iterator[str]:
-    yield click.style(f"Incomplete: {len(incomplete)} part{'s' if len(incomplete) > 1 else ''} missing", fg="yellow")
     for line in lacking(incomplete):
         first, *rest = fold(line, space - 4)
         yield f"  - {first}"
