@@ -72,6 +72,11 @@ def test_the_types_fit() -> None:
     run("mypy", "--no-error-summary")
 
 
+def test_dependencies_are_those_in_use() -> None:
+    """What is imported is declared, and what is declared is imported."""
+    run("deptry", "--no-ansi", "src")
+
+
 @pytest.mark.parametrize("path", TREES, ids=short)
 def test_files_and_functions_stay_small(path: Path) -> None:
     """A file can be read in one sitting, and a function seen at once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
@@ -166,9 +167,7 @@ async def _read(receive: Receive) -> bytes:
 
 async def _deliver(answer: Answer, plan: Plan, send: Send) -> None:
     if plan is not CLEAR and plan.slow_seconds:
-        from anyio import sleep
-
-        await sleep(plan.slow_seconds)
+        await asyncio.sleep(plan.slow_seconds)
     huge = plan.first("huge")
     headers = [(b"content-type", answer.media_type.encode())]
     headers += [(name.encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
