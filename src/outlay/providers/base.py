@@ -213,7 +213,7 @@ class FanOut:
     """Ask once without the parameter too."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Endpoint(Generic[Page]):
     """One way to get a dataset over HTTP. Keep each a module constant, so that `facts` is checked against `page`."""
 
@@ -241,7 +241,7 @@ class Endpoint(Generic[Page]):
     """The vendor documents oldest first: a day is whole as soon as a later one appears, and memory stays flat."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
     """One stream a connection offers, by one or several endpoints of which one is used per partition.
 
@@ -318,7 +318,7 @@ class Offer:
 CAPABILITIES = ("cost", "usage", "limits", "balance", "invoices", "budgets", "revenue", "writes")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Provider:
     """A vendor Outlay knows, from which the plan, the commands and the documentation derive."""
 

@@ -301,7 +301,7 @@ PROVIDER = Provider(
         "https://help.openai.com/en/articles/8554956",
         "https://github.com/openai/openai-openapi",
     ),
-    rates=(Rate(5, 1), Rate(120, 60)),
+    rates=(Rate(120, 60),),
     refusals=(
         Refusal(401, "permission_missing", contains="missing scopes", hint=_SCOPES),
         Refusal(403, "permission_missing", contains="missing scopes", hint=_SCOPES),

@@ -62,25 +62,32 @@ class ConnectionSync:
     async def _dataset(self, dataset: Dataset) -> None:
         report = DatasetReport(dataset.name)
         self._report.datasets.append(report)
-        works = list(self._plan.works_of(dataset.name))
+        works = self._plan.works_of(dataset.name)
         report.partitions = sum(len(work.partitions) for work in works)
-        while works:
-            work = works.pop(0)
-            collector = Collector(work, streaming=work.endpoint.ordered and work.endpoint.each is None)
-            try:
-                if self._denied is not None:
-                    raise self._denied
-                await self._window(work, collector, report)
-            except ProviderError as error:
-                instead = self._instead(work, collector, error)
-                if instead:
-                    log.info(
-                        "%s %s: %s; asking %s", self._report.connection, dataset.name, error, instead[0].endpoint.name
-                    )
-                    works[:0] = instead
-                    continue
+        gate = asyncio.Semaphore(self._plan.provider.concurrency)
+
+        async def one(work: Work) -> None:
+            async with gate:
+                await self._work(work, report)
+                self._progress.advanced(self._report.connection, dataset.name, len(work.partitions))
+
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(one(work))
+
+    async def _work(self, work: Work, report: DatasetReport) -> None:
+        collector = Collector(work, streaming=work.endpoint.ordered and work.endpoint.each is None)
+        try:
+            if self._denied is not None:
+                raise self._denied
+            await self._window(work, collector, report)
+        except ProviderError as error:
+            instead = self._instead(work, collector, error)
+            if not instead:
                 self._give_up(collector, error, report)
-            self._progress.advanced(self._report.connection, dataset.name, len(work.partitions))
+            for other in instead:
+                log.info("%s %s: %s; asking another way", self._report.connection, work.dataset.name, error)
+                await self._work(other, report)
 
     async def _window(self, work: Work, collector: Collector, report: DatasetReport) -> None:
         fetch_id = new_id(self._clock())
