@@ -61,7 +61,7 @@ def _command(command: click.Command, ctx: click.Context, level: int) -> Iterator
     usage = " ".join(command.collect_usage_pieces(ctx))
     yield f"```\n{ctx.command_path} {usage}\n```"
     yield prose(command.help)
-    own = [param for param in command.get_params(ctx) if param.name not in {*GLOBAL, "help"}]
+    own = [param for param in command.get_params(ctx) if param.name not in GLOBAL and "--help" not in param.opts]
     yield _options(own, ctx)
     if command.epilog:
         yield "```sh\n" + "\n".join(line.strip() for line in command.epilog.strip().splitlines()) + "\n```"
@@ -73,7 +73,7 @@ def _command(command: click.Command, ctx: click.Context, level: int) -> Iterator
 
 
 def _options(params: Iterable[click.Parameter], ctx: click.Context) -> str:
-    rows = [record for param in params if (record := param.get_help_record(ctx)) is not None]
+    rows = [record for param in params if (record := param.get_help_record(ctx)) is not None and record[1]]
     return table(("option", "meaning"), ((code(name), words) for name, words in rows)) if rows else ""
 
 
@@ -333,8 +333,8 @@ PAGES: dict[str, Callable[[], str]] = {
 def readme() -> str:
     """Return the README with its table of providers as the code has it."""
     return re.sub(
-        r"(?s)(<!-- offers -->\n).*?(<!-- /offers -->)",
-        lambda m: m[1] + offers() + "\n" + m[2],
+        r"(?s)(<!-- offers -->\n\n).*?(\n\n<!-- /offers -->)",
+        lambda m: m[1] + offers() + m[2],
         README.read_text("utf-8"),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -43,7 +44,8 @@ def commands_in(path: Path) -> list[list[str]]:
 def test_the_reference_is_fresh() -> None:
     """The generated pages are what the code says at this moment."""
     command = [sys.executable, str(ROOT / "tools" / "reference.py"), "--check"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environ = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
