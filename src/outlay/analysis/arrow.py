@@ -1,0 +1,52 @@
+"""Turn rows of Python values into Arrow columns, money exact."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from arro3.core import Array, DataType, Table
+
+from outlay.analysis.answer import json_value
+from outlay.model.money import DIGITS, SCALE
+
+_TEXT = DataType.utf8()
+_TYPES = (
+    (Decimal, DataType.decimal128(DIGITS, SCALE)),
+    (datetime, DataType.timestamp("us", tz="UTC")),
+    (date, DataType.date32()),
+)
+
+
+def table(columns: Sequence[str], records: Sequence[Mapping[str, Any]]) -> Table:
+    """Return an Arrow table of the records; a column without any value is text."""
+    if not columns:
+        raise ValueError("a table needs columns")
+    return Table.from_pydict({name: _array([record.get(name) for record in records]) for name in columns})
+
+
+def _array(values: list[Any]) -> Array:
+    """Return a column; Arrow's own cast from text is exact for decimals, days and times."""
+    sample = next((value for value in values if value is not None), None)
+    if isinstance(sample, bool):
+        return Array(values, type=DataType.bool())
+    if isinstance(sample, int):
+        return Array(values, type=DataType.int64())
+    texts = Array([_text(value) for value in values], type=_TEXT)
+    for kind, type_ in _TYPES:
+        if isinstance(sample, kind):
+            return texts.cast(type_)
+    return texts
+
+
+def _text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, list | tuple | dict):
+        return json.dumps(json_value(value))
+    return str(value)

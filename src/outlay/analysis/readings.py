@@ -1,0 +1,343 @@
+"""Limits, balances and invoices: the latest reading of each, as of the end of the period asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, ClassVar
+
+import msgspec
+
+from outlay.analysis.answer import Answer, Listed, named
+from outlay.analysis.coverage import Coverage, gaps_of
+from outlay.analysis.months import MonthSpend, month_spend
+from outlay.analysis.naming import all_names
+from outlay.analysis.query import Condition, Query
+from outlay.clock import Clock, day_of, midnight, month_start, next_month, system_clock
+from outlay.errors import ConfigError
+from outlay.model.basis import Basis
+from outlay.model.facts import Balance, Invoice, Limit, LimitBasis, LimitKind
+from outlay.model.money import ratio
+from outlay.store import Ledger
+
+_HUNDRED = Decimal(100)
+_INVOICE_MONTHS = 12
+_WHOLE = frozenset({"organization", "enterprise", "account"})
+_SUB_ACCOUNTS = frozenset({"project", "workspace", "repository"})
+_FILTERS = ("connection", "provider", "dataset")
+
+
+class LimitRow(Listed, frozen=True, kw_only=True):
+    """A ceiling, what is used of it and what is left.
+
+    Null: what is not known is None; `unlimited` says there is no ceiling.
+    """
+
+    connection: str
+    provider: str
+    name: str
+    scope: str
+    kind: LimitKind
+    quota: Decimal | None
+    unlimited: bool
+    used: Decimal | None
+    remaining: Decimal | None
+    unit: str
+    window: str | None
+    resets_at: datetime | None
+    observed_at: datetime
+    basis: LimitBasis
+    dataset: str
+    model: str | None = None
+    sub_account_id: str | None = None
+    enforced: bool | None = None
+    shown: ClassVar = (
+        "connection",
+        "provider",
+        "name",
+        "scope",
+        "kind",
+        "quota",
+        "unlimited",
+        "used",
+        "remaining",
+        "unit",
+        "window",
+        "resets_at",
+        "observed_at",
+        "basis",
+    )
+
+    @property
+    def percent(self) -> Decimal | None:
+        """Return how much of the quota is used, in percent; None where either is unknown."""
+        return used_percent(self.used, self.quota)
+
+
+class BalanceRow(Listed, frozen=True, kw_only=True):
+    """Prepaid money or credits left. Null: exactly one of `currency` and `unit` is set."""
+
+    connection: str
+    provider: str
+    name: str
+    currency: str | None
+    unit: str | None
+    amount: Decimal
+    granted: Decimal | None
+    topped_up: Decimal | None
+    expires_at: datetime | None
+    observed_at: datetime
+    basis: Basis
+    shown: ClassVar = (
+        "connection",
+        "provider",
+        "name",
+        "currency",
+        "unit",
+        "amount",
+        "granted",
+        "topped_up",
+        "expires_at",
+        "observed_at",
+    )
+
+
+class InvoiceRow(Listed, frozen=True, kw_only=True):
+    """A bill of the vendor. Null: what it does not state is None."""
+
+    connection: str
+    provider: str
+    id: str
+    number: str | None
+    status: str
+    currency: str
+    total: Decimal
+    amount_due: Decimal | None
+    period_from: date | None
+    period_to: date | None
+    issued_at: datetime | None
+    due_at: datetime | None
+    shown: ClassVar = (
+        "connection",
+        "provider",
+        "id",
+        "number",
+        "status",
+        "currency",
+        "total",
+        "amount_due",
+        "period_from",
+        "period_to",
+        "issued_at",
+        "due_at",
+    )
+
+
+def used_percent(used: Decimal | None, quota: Decimal | None) -> Decimal | None:
+    """Return used of quota in percent, or None where either is unknown or the quota is zero."""
+    if used is None or quota is None:
+        return None
+    share = ratio(used, quota)
+    return None if share is None else share * _HUNDRED
+
+
+def latest_reading(ledger: Ledger, table: str, columns: Sequence[str], query: Query, clock: Clock) -> list[Any]:
+    """Return the rows of each connection and dataset's last reading before the end of the period.
+
+    Raises: ConfigError for a filter that readings do not have.
+    """
+    _, to = query.period(clock)
+    condition = _filters(query)
+    condition.add("partition_start < ?", midnight(to))
+    sql = f"""
+        SELECT {", ".join(columns)}, dataset, partition_start
+        FROM {table} WHERE {condition.sql}
+        QUALIFY partition_start = max(partition_start) OVER (PARTITION BY connection, dataset)
+        ORDER BY connection, dataset, name
+    """
+    return list(ledger.query(sql, condition.parameters).rows)
+
+
+def _filters(query: Query) -> Condition:
+    condition = Condition.none()
+    for dimension, value in query.where:
+        if dimension not in _FILTERS:
+            raise ConfigError(f"{dimension!r} is no filter here", hint=f"Filter by: {', '.join(_FILTERS)}.")
+        condition.add_choice(dimension, [], [value])
+    if query.connections:
+        condition.add_choice("connection", [], query.connections)
+    if query.providers:
+        condition.add_choice("provider", [], query.providers)
+    return condition
+
+
+def limits(ledger: Ledger, query: Query | None = None, *, clock: Clock = system_clock) -> Answer[LimitRow]:
+    """Return every limit as last read, spend limits with the month's billed spend where the vendor does not say it.
+
+    Order: by connection, dataset and name.
+    Raises: ConfigError for a filter that readings do not have.
+    """
+    query = query or Query()
+    first, to = query.period(clock)
+    coverage = Coverage.of(ledger, query, clock)
+    rows = limit_rows(ledger, query, coverage, clock)
+    return Answer(
+        from_=first,
+        to=to,
+        by=(),
+        rows=rows,
+        incomplete=gaps_of(coverage, query, (Limit,), clock),
+        names=named((row.sub_account_id for row in rows), all_names(ledger)) if rows else {},
+        columns=LimitRow.shown,
+    )
+
+
+_LIMIT = (
+    "connection",
+    "provider",
+    "name",
+    "scope",
+    "kind",
+    "quota",
+    "unlimited",
+    "used",
+    "remaining",
+    "unit",
+    '"window"',
+    "resets_at",
+    "observed_at",
+    "basis",
+    "model",
+    "sub_account_id",
+    "enforced",
+)
+
+
+def limit_rows(ledger: Ledger, query: Query, coverage: Coverage, clock: Clock) -> tuple[LimitRow, ...]:
+    """Return every limit as last read, with what can be computed filled in."""
+    rows = []
+    for *values, dataset, start in latest_reading(ledger, "limits", _LIMIT, query, clock):
+        row = dict(zip((name.strip('"') for name in _LIMIT), values, strict=True))
+        row |= {"kind": LimitKind(row["kind"]), "basis": LimitBasis(row["basis"]), "unlimited": bool(row["unlimited"])}
+        if not coverage.superseded(row["connection"], dataset, start):
+            rows.append(LimitRow(**row, dataset=dataset))
+    open_ = [row for row in rows if _needs_spend(row)]
+    spent = month_spend(ledger, query, {row.connection for row in open_}, coverage, clock) if open_ else None
+    return tuple(_settled(row, spent, query, clock) for row in rows)
+
+
+def _needs_spend(row: LimitRow) -> bool:
+    monthly = row.window is None or "month" in row.window
+    return row.kind is LimitKind.SPEND and row.used is None and row.remaining is None and monthly
+
+
+def _settled(row: LimitRow, spent: MonthSpend | None, query: Query, clock: Clock) -> LimitRow:
+    used, remaining, basis, resets_at = row.used, row.remaining, row.basis, row.resets_at
+    part = _bounded(row)
+    if spent is not None and part is not None and _needs_spend(row):
+        used = spent.of(row.connection, row.unit, part)
+        if used is not None:
+            basis = LimitBasis.DERIVED
+            resets_at = resets_at or midnight(next_month(_month_of(query, clock)))
+    if used is None and remaining is not None and row.quota is not None:
+        used = row.quota - remaining
+    if remaining is None and used is not None and row.quota is not None:
+        remaining = row.quota - used
+    return msgspec.structs.replace(row, used=used, remaining=remaining, basis=basis, resets_at=resets_at)
+
+
+def _bounded(row: LimitRow) -> dict[str, str | None] | None:
+    """Return which charges a spend limit counts, or None where the ledger cannot tell them apart."""
+    kind, _, id_ = row.scope.partition(":")
+    if kind in _SUB_ACCOUNTS and (row.sub_account_id or id_):
+        return {"sub_account": row.sub_account_id or id_}
+    return {} if kind in _WHOLE and row.sub_account_id is None else None
+
+
+def _month_of(query: Query, clock: Clock) -> date:
+    return month_start(query.period(clock)[1] - timedelta(days=1))
+
+
+_BALANCE = (
+    "connection",
+    "provider",
+    "name",
+    "currency",
+    "unit",
+    "amount",
+    "granted",
+    "topped_up",
+    "expires_at",
+    "observed_at",
+    "basis",
+)
+
+
+def balances(ledger: Ledger, query: Query | None = None, *, clock: Clock = system_clock) -> Answer[BalanceRow]:
+    """Return every prepaid balance as last read.
+
+    Order: by connection, dataset and name.
+    Raises: ConfigError for a filter that readings do not have.
+    """
+    query = query or Query()
+    first, to = query.period(clock)
+    coverage = Coverage.of(ledger, query, clock)
+    return Answer(
+        from_=first,
+        to=to,
+        by=(),
+        rows=balance_rows(ledger, query, coverage, clock),
+        incomplete=gaps_of(coverage, query, (Balance,), clock),
+        columns=BalanceRow.shown,
+    )
+
+
+def balance_rows(ledger: Ledger, query: Query, coverage: Coverage, clock: Clock) -> tuple[BalanceRow, ...]:
+    """Return every prepaid balance as last read."""
+    return tuple(
+        BalanceRow(**dict(zip(_BALANCE, (*values, Basis(basis)), strict=True)))
+        for *values, basis, dataset, start in latest_reading(ledger, "balances", _BALANCE, query, clock)
+        if not coverage.superseded(values[0], dataset, start)
+    )
+
+
+def invoices(ledger: Ledger, query: Query | None = None, *, clock: Clock = system_clock) -> Answer[InvoiceRow]:
+    """Return the invoices issued in a period, or whose period begins in it, each as last read.
+
+    Without a start the period is the twelve months before the present one and the present one.
+    Order: by connection, newest first.
+    """
+    query = query or Query()
+    first, to = query.period(clock)
+    if query.from_ is None:
+        first = _months_back(first)
+        query = msgspec.structs.replace(query, from_=first, to=to)
+    condition = _filters(query)
+    condition.add("told >= ? AND told < ?", midnight(first), midnight(to))
+    sql = f"""
+        SELECT connection, provider, invoice_id, number, status, currency, total, amount_due, period_start, period_end,
+               issued_at, due_at
+        FROM (
+            SELECT *, coalesce(issued_at, period_start, partition_start) AS told FROM invoices
+            QUALIFY row_number() OVER (
+                PARTITION BY connection, dataset, invoice_id ORDER BY partition_start DESC, observed_at DESC) = 1
+        )
+        WHERE {condition.sql} ORDER BY connection, told DESC, invoice_id
+    """
+    rows = tuple(_invoice(values) for values in ledger.query(sql, condition.parameters).rows)
+    incomplete = gaps_of(Coverage.of(ledger, query, clock), query, (Invoice,), clock)
+    return Answer(from_=first, to=to, by=(), rows=rows, incomplete=incomplete, columns=InvoiceRow.shown)
+
+
+def _months_back(first: date) -> date:
+    for _ in range(_INVOICE_MONTHS):
+        first = month_start(first - timedelta(days=1))
+    return first
+
+
+def _invoice(values: Sequence[Any]) -> InvoiceRow:
+    row = dict(zip(InvoiceRow.shown, values, strict=True))
+    for name in ("period_from", "period_to"):
+        row[name] = day_of(row[name]) if row[name] is not None else None
+    return InvoiceRow(**row)
