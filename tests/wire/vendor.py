@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 import msgspec
+import pytest
 
 from outlay.credentials import Secret
+from outlay.errors import OutlayError
 from outlay.model.period import Period
 from outlay.providers.base import Bearer, Cursor, Endpoint, EpochWindow, Option, Provider, Rate
 from outlay.wire.client import Answer, Wire
@@ -160,3 +163,45 @@ def amounts(answers: Iterable[Answer]) -> list[str]:
 def query(request: httpx2.Request) -> Mapping[str, str]:
     """Return what a request asked."""
     return dict(request.url.params)
+
+
+Failure = TypeVar("Failure", bound=OutlayError)
+
+
+def run(
+    *replies: Reply, provider: Any = VENDOR, endpoint: Any = ENDPOINT, time: Time | None = None, **settings: Any
+) -> tuple[list[Answer], Script, Time]:
+    """Return the pages, what was asked, and the waits of one ask."""
+    script, time = Script(replies), time or Time()
+    return asyncio.run(collect(wire(script, time, provider, **settings), endpoint)), script, time
+
+
+def failing(kind: type[Failure], *replies: Reply, **settings: Any) -> tuple[Failure, Script, Time]:
+    """Return the error one ask ends with, what was asked, and the waits."""
+    script, time = Script(replies), settings.pop("time", None) or Time()
+    endpoint = settings.pop("endpoint", ENDPOINT)
+    provider = settings.pop("provider", VENDOR)
+    with pytest.raises(kind) as caught:
+        asyncio.run(collect(wire(script, time, provider, **settings), endpoint))
+    assert type(caught.value) is kind
+    return caught.value, script, time
+
+
+class Chunks(httpx2.AsyncByteStream):
+    """A body that comes in pieces, and says how many were taken."""
+
+    def __init__(self, pieces: list[bytes], failure: Exception | None = None) -> None:
+        self.pieces, self.failure = pieces, failure
+        self.taken = 0
+        self.closed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self.pieces:
+            self.taken += 1
+            yield piece
+        if self.failure is not None:
+            raise self.failure
+
+    async def aclose(self) -> None:
+        """Remember that no more is wanted."""
+        self.closed = True
