@@ -58,17 +58,24 @@ class Given:
         )
 
 
-def ask(question: str, settings: Settings, given: Given, *, sums: tuple[str, ...] = ()) -> Answer[Any]:
-    """Print the answer to a question of `outlay.analysis` and return it. Raises: ConfigError, StoreError."""
+def ask(
+    question: str,
+    settings: Settings,
+    given: Given,
+    *,
+    sums: tuple[str, ...] = (),
+    empty: str | None = None,
+    **extra: Any,
+) -> None:
+    """Print the answer to a question of `outlay.analysis`. Raises: ConfigError, StoreError."""
     from outlay import analysis
 
     config = settings.load()
     query = given.query(config)
     with open_ledger(settings, config) as ledger:
         check_known(ledger, config, given.connections)
-        answer: Answer[Any] = getattr(analysis, question)(ledger, query, clock=settings.clock)
-    show(sheet(question, answer, sums), settings)
-    return answer
+        answer: Answer[Any] = getattr(analysis, question)(ledger, query, clock=settings.clock, **extra)
+    show(sheet(question, answer, sums, empty), settings)
 
 
 def check_known(ledger: Ledger, config: Config, names: Sequence[str]) -> None:
@@ -79,7 +86,7 @@ def check_known(ledger: Ledger, config: Config, names: Sequence[str]) -> None:
         check_connections(config, tuple(name for name in strange if name not in kept))
 
 
-def sheet(question: str, answer: Answer[Any], sums: tuple[str, ...] = ()) -> Sheet:
+def sheet(question: str, answer: Answer[Any], sums: tuple[str, ...] = (), empty: str | None = None) -> Sheet:
     """Return an answer ready to be printed; its JSON is the answer's own."""
     records = answer.records()
     names = list(answer.columns)
@@ -95,7 +102,7 @@ def sheet(question: str, answer: Answer[Any], sums: tuple[str, ...] = ()) -> She
         rows=records,
         incomplete=[gap.record() for gap in answer.incomplete],
         sums=sums,
-        empty=f"No {question} from {answer.from_} to {answer.to} (exclusive).",
+        empty=empty or f"No {question} from {answer.from_} to {answer.to} (exclusive).",
         computed=computed,
         names=answer.names,
         whole=answer.to_json_object(),

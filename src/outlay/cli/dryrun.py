@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from outlay.cli.output import Column, Kind, Sheet, show
+import click
+
+from outlay.cli.output import Column, Sheet, show
+from outlay.cli.output.text import neutral
 from outlay.cli.params import open_ledger
 from outlay.cli.settings import Settings
 from outlay.errors import StoreError
@@ -19,8 +22,6 @@ if TYPE_CHECKING:
     from outlay.store import Ledger
     from outlay.sync import Shard, Work
     from outlay.sync.plan import Span
-
-UNKNOWN_ITEM = "{}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def show_plan(
     providers = providers_by_id()
     wanted = [(one, provider_of(one, providers)) for one in chosen(config, connections, shard)]
     rows: list[dict[str, object]] = []
-    plans = []
+    plans: list[dict[str, Any]] = []
     for connection, provider in wanted:
         known = _known(settings, config, connection)
         works = plan(connection, provider, known.committed, settings.clock(), span).works
@@ -52,13 +53,22 @@ def show_plan(
         count = sum(int(str(row["count"])) for row in requests)
         plans.append({"connection": connection.name, "provider": provider.id, "requests": requests, "count": count})
         rows += [{"connection": connection.name, **row} for row in requests]
-    total = sum(int(str(one["count"])) for one in plans)
-    counts = ", ".join(f"{one['connection']} {one['count']}" for one in plans)
-    columns = [Column("connection", "Connection"), Column("dataset", "Dataset", keep=5), Column("method", "")]
-    columns += [Column("path", "Request"), Column("count", "Requests", Kind.QUANTITY)]
-    whole = {"connections": plans, "count": total}
-    note = f"At least {total} requests ({counts}); nothing was sent."
-    show(Sheet(columns, rows, whole=whole, empty="Nothing is due.", notes=(note,)), settings)
+    whole = {"connections": plans, "count": sum(int(str(one["count"])) for one in plans)}
+    if settings.format == "table":
+        _print(plans)
+        return
+    columns = [Column(name, name) for name in ("connection", "dataset", "method", "path", "count")]
+    show(Sheet(columns, rows, whole=whole), settings)
+
+
+def _print(plans: list[dict[str, Any]]) -> None:
+    """Print a line per request, whole, so that it can be copied."""
+    for one in plans:
+        click.secho(f"{one['connection']}: at least {one['count']} requests", bold=True)
+        for row in one["requests"]:
+            more = f"  (at least {row['count']} pages)" if row["count"] > 1 else ""
+            click.echo(neutral(f"  {row['method']} {row['path']}{more}"))
+    click.echo(f"At least {sum(one['count'] for one in plans)} requests in all; nothing was sent.")
 
 
 def _known(settings: Settings, config: Config, connection: Connection) -> _Known:

@@ -6,8 +6,10 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Context, Decimal
+from typing import Self
 
 import click
 
@@ -19,6 +21,7 @@ UNKNOWN = "–"
 _GAP = "  "
 _WIDTH = 80
 _TEXT_MIN = 9
+_WORD_MAX = 32
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _ADDING = Context(prec=100)
 _NUMBERS = frozenset({Kind.MONEY, Kind.QUANTITY, Kind.AMOUNT, Kind.EXACT, Kind.SHARE})
@@ -79,12 +82,12 @@ def _body(sheet: Sheet, space: int) -> Iterator[str]:
     shown = [column for column in sheet.columns if column.table]
     cells = [_cells(sheet, shown, row) for row in sheet.rows]
     totals = list(_totals(sheet, shown))
-    natural = {column.name: _natural(column, [*cells, *totals]) for column in shown}
-    kept, left_out = _choose(shown, natural, space)
-    if kept is None:
+    rooms = {column.name: _Room.of(column, [one[column.name] for one in [*cells, *totals]]) for column in shown}
+    kept, widths = _layout(shown, rooms, space)
+    if not kept:
         yield from _records(shown, cells, space)
         return
-    widths = _fit(kept, natural, space)
+    left_out = [column for column in shown if column not in kept]
     yield click.style(_GAP.join(_aligned(c, c.title, widths[c.name]) for c in kept).rstrip(), bold=True)
     yield _GAP.join("─" * widths[column.name] for column in kept)
     for one in cells:
@@ -101,42 +104,52 @@ def _body(sheet: Sheet, space: int) -> Iterator[str]:
 
 def _cells(sheet: Sheet, columns: Sequence[Column], row: Row) -> Cells:
     cells = {column.name: cell(column, row) for column in columns}
-    for name, text in cells.items():
-        if text in sheet.names:
-            cells[name] = neutral(sheet.names[text])
-    return cells
+    named = {
+        c.name: neutral(sheet.names[cells[c.name]])
+        for c in columns
+        if c.kind is Kind.TEXT and cells[c.name] in sheet.names
+    }
+    return {**cells, **named}
 
 
-def _natural(column: Column, cells: Sequence[Cells]) -> int:
-    return max(width(column.title), *(width(one[column.name]) for one in cells))
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """How wide a column would be, how narrow it gets without breaking a word, and how narrow at the worst."""
+
+    natural: int
+    words: int
+    least: int
+
+    @classmethod
+    def of(cls, column: Column, texts: Sequence[str]) -> Self:
+        title = width(column.title)
+        natural = max(title, *map(width, texts))
+        if column.kind in _NUMBERS:
+            return cls(natural, natural, natural)
+        longest = max((width(word) for text in texts for word in text.split(" ")), default=0)
+        return cls(natural, max(title, min(longest, _WORD_MAX)), min(natural, max(title, _TEXT_MIN)))
 
 
-def _least(column: Column, natural: int) -> int:
-    return natural if column.kind in _NUMBERS else min(natural, max(_TEXT_MIN, width(column.title)))
-
-
-def _choose(
-    columns: Sequence[Column], natural: Mapping[str, int], space: int
-) -> tuple[list[Column] | None, list[Column]]:
-    kept, left_out = list(columns), list[Column]()
-    while sum(_least(c, natural[c.name]) for c in kept) + len(_GAP) * (len(kept) - 1) > space:
+def _layout(columns: Sequence[Column], rooms: Mapping[str, _Room], space: int) -> tuple[list[Column], dict[str, int]]:
+    """Return the columns that stay and their widths; no columns where they do not fit in any way."""
+    kept = list(columns)
+    while _needed(kept, {name: room.words for name, room in rooms.items()}) > space:
         weakest = min(reversed(kept), key=lambda column: column.keep)
         if weakest.keep >= ALWAYS:
-            return None, []
+            break
         kept.remove(weakest)
-        left_out.append(weakest)
-    return kept, left_out
+    widths = {column.name: rooms[column.name].natural for column in kept}
+    for floor in ("words", "least"):
+        while _needed(kept, widths) > space:
+            able = [name for name, taken in widths.items() if taken > getattr(rooms[name], floor)]
+            if not able:
+                break
+            widths[max(able, key=lambda name: widths[name])] -= 1
+    return (kept, widths) if _needed(kept, widths) <= space else ([], {})
 
 
-def _fit(columns: Sequence[Column], natural: Mapping[str, int], space: int) -> dict[str, int]:
-    widths = {column.name: natural[column.name] for column in columns}
-    over = sum(widths.values()) + len(_GAP) * (len(widths) - 1) - space
-    while over > 0:
-        able = [c for c in columns if widths[c.name] > _least(c, natural[c.name])]
-        widest = max(able, key=lambda column: widths[column.name])
-        widths[widest.name] -= 1
-        over -= 1
-    return widths
+def _needed(columns: Sequence[Column], widths: Mapping[str, int]) -> int:
+    return sum(widths[column.name] for column in columns) + len(_GAP) * (len(columns) - 1)
 
 
 def _aligned(column: Column, text: str, columns: int) -> str:
