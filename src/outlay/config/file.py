@@ -133,8 +133,10 @@ def parse(text: str, path: Path, home: Path) -> Config:
     source = _Source(path, text)
     try:
         whole = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         raise _broken(source, str(error)) from None
+    except RecursionError:
+        raise ConfigError(f"{path} is nested too deeply") from None
     _known(source, whole, ("outlay", "connections"), "", "a table")
     general = _table(source, whole.get("outlay", {}), "outlay")
     _known(source, general, _OUTLAY_KEYS, "outlay", "a setting")
