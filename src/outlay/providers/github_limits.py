@@ -82,12 +82,12 @@ class CopilotBilling(Struct):
 
 
 class Quota(Struct):
-    """One REST quota; `reset` is Unix seconds."""
+    """One REST quota; `reset` is Unix seconds. An entry without a limit is no quota."""
 
-    limit: int
-    used: int
-    remaining: int
-    reset: int
+    limit: int | None = None
+    used: int | None = None
+    remaining: int | None = None
+    reset: int | None = None
 
 
 class RateLimits(Struct):
@@ -192,16 +192,18 @@ def rate_limit(page: RateLimits, _ask: Ask) -> Iterator[Limit]:
     Source: https://docs.github.com/en/rest/rate-limit/rate-limit
     """
     for name, quota in page.resources.items():
+        if quota.limit is None:
+            continue
         yield Limit(
             name=f"REST API: {name.replace('_', ' ')}",
             scope="credential",
             kind=LimitKind.RATE,
             unit="points" if name == "graphql" else "requests",
             quota=exact(quota.limit),
-            used=exact(quota.used),
-            remaining=exact(quota.remaining),
+            used=None if quota.used is None else exact(quota.used),
+            remaining=None if quota.remaining is None else exact(quota.remaining),
             window=_WINDOWS.get(name),
-            resets_at=datetime.fromtimestamp(quota.reset, UTC),
+            resets_at=None if quota.reset is None else datetime.fromtimestamp(quota.reset, UTC),
             enforced=True,
         )
 
