@@ -75,7 +75,17 @@ def ask(
     with open_ledger(settings, config) as ledger:
         check_known(ledger, config, given.connections)
         answer: Answer[Any] = getattr(analysis, question)(ledger, query, clock=settings.clock, **extra)
-    show(sheet(question, answer, sums, empty), settings)
+    show(_laid_out(question, answer, sums, empty, settings), settings)
+
+
+def _laid_out(
+    question: str, answer: Answer[Any], sums: tuple[str, ...], empty: str | None, settings: Settings
+) -> Sheet:
+    if question == "status":
+        from outlay.cli.overview import sheet as overview
+
+        return overview(answer, settings.clock(), flat=settings.format == "csv")
+    return sheet(question, answer, sums, empty)
 
 
 def check_known(ledger: Ledger, config: Config, names: Sequence[str]) -> None:

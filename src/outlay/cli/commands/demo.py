@@ -16,7 +16,7 @@ from outlay.cli.commands.sync import run
 from outlay.cli.configfile import Entry, write
 from outlay.cli.lazy import Command
 from outlay.cli.settings import Settings, pass_settings
-from outlay.config import load
+from outlay.errors import ConfigError
 
 if TYPE_CHECKING:
     from outlay.providers.base import Provider
@@ -40,55 +40,62 @@ def demo(settings: Settings, *, no_serve: bool, seed: int) -> None:
 
     Nothing of yours is read or written: configuration and ledger go to a folder of their own.
     """
-    home = Path(tempfile.mkdtemp(prefix="outlay-demo-")) if settings.home is None else settings.home
-    inside = replace(settings, home=home, config=home / "outlay.toml", environ=_without_ours(settings))
-    with _simulator(seed) as simulator:
-        count = _configure(inside, simulator)
-        settings.say(f"{count} simulated vendors at {simulator.url}; syncing {DAYS} days")
-        config = load(inside.config, inside.home, inside.environ)
+    from outlay.simulator import FACES, Simulator, World
+
+    home = _folder(settings)
+    with Simulator(World.live(seed)) as simulator:
+        providers = _providers()
+        keys = {_variable(provider): next(iter(FACES[provider.id].keys)) for provider in providers}
+        inside = replace(settings, home=home, config=home / "outlay.toml", environ={**_without_ours(settings), **keys})
+        _configure(inside, simulator, providers)
+        settings.say(f"{len(providers)} simulated vendors at {simulator.url}; syncing {DAYS} days over HTTP")
         from outlay.sync.plan import Span
 
-        report = run(inside, config, (), Span())
-        _overview(inside)
-        _explore(settings, home)
-        if not no_serve and settings.interactive:
-            settings.say("the simulated vendors stay up until Ctrl-C, so that `outlay sync` works too")
-            _wait()
+        report = run(inside, inside.load(), (), Span())
+    _overview(inside)
+    _explore(settings, home, no_serve=no_serve)
     raise click.exceptions.Exit(int(report.exit))
+
+
+def _folder(settings: Settings) -> Path:
+    """Return an empty folder for the demo. Raises: ConfigError when the one asked for holds something."""
+    if settings.home is None:
+        return Path(tempfile.mkdtemp(prefix="outlay-demo-"))
+    if settings.home.exists() and (not settings.home.is_dir() or any(settings.home.iterdir())):
+        raise ConfigError(f"{settings.home} is not empty", hint="The demo wants a folder of its own; leave --home out.")
+    return settings.home
 
 
 def _without_ours(settings: Settings) -> dict[str, str]:
     return {name: value for name, value in settings.environ.items() if name not in ("OUTLAY_CONFIG", "OUTLAY_HOME")}
 
 
-def _simulator(seed: int) -> Simulator:
-    from outlay.simulator import Simulator, World
-
-    return Simulator(World.live(seed))
-
-
-def _configure(settings: Settings, simulator: Simulator) -> int:
-    """Write a configuration with a connection to every simulated vendor; return how many there are."""
+def _providers() -> list[Provider]:
     from outlay.providers import PROVIDERS
     from outlay.simulator import FACES
 
-    entries = [_entry(provider, simulator) for provider in PROVIDERS if provider.id in FACES]
+    return [provider for provider in PROVIDERS if provider.id in FACES]
+
+
+def _variable(provider: Provider) -> str:
+    return f"OUTLAY_DEMO_{provider.id.upper()}"
+
+
+def _configure(settings: Settings, simulator: Simulator, providers: list[Provider]) -> None:
+    """Write a configuration with a connection to every simulated vendor."""
     assert settings.config is not None, "the demo has a configuration of its own"
     text = "# The demo's own configuration: simulated vendors, fake keys.\n"
-    write(settings.config, text + "".join(f"\n{entry.toml()}" for entry in entries))
-    return len(entries)
+    write(settings.config, text + "".join(f"\n{_entry(each, simulator).toml()}" for each in providers))
 
 
 def _entry(provider: Provider, simulator: Simulator) -> Entry:
     from outlay.simulator import FACES
 
-    face = FACES[provider.id]
-    key = next(iter(face.keys))
     return Entry(
         name=f"{provider.id}-demo",
         provider=provider.id,
-        credential=f"plain:{key}",
-        options=_options(provider, face.options),
+        credential=f"env:{_variable(provider)}",
+        options=_options(provider, FACES[provider.id].options),
         base_url=simulator.base_url(provider.id),
     )
 
@@ -116,17 +123,10 @@ def _overview(settings: Settings) -> None:
         ask(question, settings, given, sums=("billed_cost", "effective_cost") if question == "spend" else ())
 
 
-def _explore(settings: Settings, home: Path) -> None:
+def _explore(settings: Settings, home: Path, *, no_serve: bool) -> None:
     where = f"--config {shlex.quote(str(home / 'outlay.toml'))} --home {shlex.quote(str(home))}"
+    if not no_serve:
+        settings.say("\nThis version shows the overview in the terminal; it has no dashboard in the browser.")
     settings.say(f"\nLook around:\n  outlay {where} spend --by provider,day")
     settings.say(f'  outlay {where} limits\n  outlay {where} sql "FROM charges LIMIT 5"')
     settings.say(f"Remove it with: rm -r {shlex.quote(str(home))}")
-
-
-def _wait() -> None:
-    from threading import Event
-
-    try:
-        Event().wait()
-    except KeyboardInterrupt:
-        return

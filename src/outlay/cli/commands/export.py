@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -15,6 +15,9 @@ from outlay.cli.params import open_ledger, period_options
 from outlay.cli.settings import Settings, pass_settings
 from outlay.clock import month_start
 from outlay.errors import Exit
+
+if TYPE_CHECKING:
+    from outlay.export import Checked
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -64,10 +67,19 @@ def focus(
     chosen = tuple(Basis(basis) for basis in bases) or STATED
     with open_ledger(settings, settings.load()) as ledger:
         done = exports.focus(ledger, out, from_=first, to=end, version=version, bases=chosen)
-    problems = list(getattr(done.checked, "problems", ()))
-    _written(settings, out, done.rows, {"version": version, "from": first, "to": end}, [str(one) for one in problems])
-    if problems:
+    _written(settings, out, done.rows, {"version": version, "from": first, "to": end}, _found(done.checked))
+    if not done.checked.passed:
         raise click.exceptions.Exit(int(Exit.BUG))
+
+
+def _found(checked: Checked) -> list[str]:
+    """Return a sentence for each kind of problem, with how often it was found and where first."""
+    firsts = {problem.code: problem for problem in reversed(checked.problems)}
+    return [
+        f"{code}, {count} time{'s' if count > 1 else ''}"
+        + (f": {firsts[code].says} (first at {firsts[code].where}). {firsts[code].hint}" if code in firsts else "")
+        for code, count in checked.counts.items()
+    ]
 
 
 @export.command(epilog="outlay export facts limits --out limits.jsonl")
