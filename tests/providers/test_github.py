@@ -175,6 +175,7 @@ def test_repeated_rows_add_up() -> None:
         ("Git LFS bandwidth", "git_lfs_bandwidth"),
         ("Copilot Premium Request", "copilot_premium_requests"),
         ("GHAS secret protection licenses", "ghas_secret_protection_licenses"),
+        ("GitHub Enterprise Cloud", "ghec_licenses"),
         ("Brand New Thing", "Brand New Thing"),
     ],
 )

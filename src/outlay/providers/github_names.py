@@ -59,6 +59,7 @@ _ALIASES = {
     "actions_windows_runners": "actions_windows",
     "actions_macos_large": "actions_macos_l",
     "copilot_business": "copilot_for_business",
+    "github_enterprise_cloud": "ghec_licenses",
     "copilot_premium_request": "copilot_premium_requests",
     "spark_premium_request": "spark_premium_requests",
     "packages_data_transfer": "packages_bandwidth",
