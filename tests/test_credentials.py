@@ -10,6 +10,7 @@ import sys
 import traceback
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -18,9 +19,15 @@ from hypothesis import strategies as st
 from outlay import credentials
 from outlay.credentials import Secret, resolve
 from outlay.errors import ConfigError, CredentialMissingError
-from outlay.redaction import redactor
+from outlay.redaction import Redactor, redactor
 
 KEY = "zk-" + "fake-fake-" + "0042"
+
+
+@pytest.fixture(autouse=True)
+def heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let warnings be logged: other tests run programs that silence the loggers they find."""
+    monkeypatch.setattr(logging.getLogger("outlay.credentials"), "disabled", False)
 
 
 def python(code: str) -> str:
@@ -31,7 +38,9 @@ def python(code: str) -> str:
 @given(st.text(min_size=1, max_size=40))
 def test_a_secret_prints_as_stars(value: str) -> None:
     """No way of turning a secret into text shows it."""
-    secret = Secret(value)
+    # The process-wide redactor is spared what no later test asks for.
+    with patch.object(credentials, "redactor", Redactor()):
+        secret = Secret(value)
     assert [repr(secret), str(secret), f"{secret}", f"{secret!r:>3}", "%s" % secret, repr([secret])] == [  # noqa: UP031
         *["***"] * 5,
         "[***]",
@@ -189,8 +198,8 @@ class FakeKeyring:
 
 def install(monkeypatch: pytest.MonkeyPatch, keyring: object) -> None:
     """Put a fake keyring package in the place of the real one."""
-    monkeypatch.setitem(sys.modules, "keyring", keyring)  # type: ignore[arg-type]
-    monkeypatch.setitem(sys.modules, "keyring.errors", SimpleNamespace(KeyringError=LookupError))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "keyring", keyring)
+    monkeypatch.setitem(sys.modules, "keyring.errors", SimpleNamespace(KeyringError=LookupError))
 
 
 def test_from_the_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +220,7 @@ def test_a_machine_without_a_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_missing_keyring_package_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the extra the error says what to install."""
-    monkeypatch.setitem(sys.modules, "keyring", None)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "keyring", None)
     with pytest.raises(CredentialMissingError) as caught:
         resolve("keyring:outlay/openai", {})
     assert "outlay[secrets]" in caught.value.hint

@@ -103,12 +103,12 @@ def test_page_numbers_count_from_one() -> None:
 @given(st.integers(1, 40), st.sampled_from(["cursor", "after", "number"]))
 def test_paging_always_stops(pages_max: int, kind: str) -> None:
     """A vendor that never ends is stopped after exactly the pages allowed."""
-    pages: Pages = {
+    kinds: dict[str, Pages] = {
         "cursor": Cursor("page", "cursor", "more", pages_max),
         "after": AfterId("after", "cursor", "more", pages_max),
         "number": PageNumber("page", "more", pages_max),
-    }[kind]
-    followed = trail(pages)
+    }
+    followed = trail(kinds[kind])
     for number in range(1, pages_max):
         assert followed.after(Page(more=True, cursor=f"c{number}"))
     with pytest.raises(PayloadError, match=f"more than {pages_max} pages"):

@@ -63,7 +63,7 @@ def sent_at(rates: tuple[Rate, ...], count: int) -> list[float]:
     """Return when requests go that are asked for at once."""
     time = Time()
     quota = Quota(rates, None, time.monotonic)
-    moments = []
+    moments: list[float] = []
     while len(moments) < count:
         wait = quota.take()
         if wait:

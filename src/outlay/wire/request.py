@@ -38,7 +38,7 @@ class Request(msgspec.Struct, frozen=True):
         return f"{self.path}?{urlencode(self.params)}" if self.params else self.path
 
 
-def build(  # noqa: PLR0917  # the order of the words in the sentence
+def build(
     provider: Provider,
     endpoint: Endpoint[Any],
     options: Mapping[str, str],
