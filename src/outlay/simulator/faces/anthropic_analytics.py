@@ -158,8 +158,8 @@ def _grouped(ask: Ask, choice: Choice, bounds: tuple[int, int, int | None]) -> G
             if not start <= at < end or (no_deleted and run.actor and run.actor.deleted):
                 continue
             if all(dims[dim] in some for dim, some in wanted.items()):
-                bounds = (at // seconds * seconds, at // seconds * seconds + seconds) if seconds else (start, end)
-                found.setdefault((*bounds, tuple(dims[name] for name in names)), []).append(run)
+                edges = (at // seconds * seconds, at // seconds * seconds + seconds) if seconds else (start, end)
+                found.setdefault((*edges, tuple(dims[name] for name in names)), []).append(run)
         day += 86_400
     return found
 

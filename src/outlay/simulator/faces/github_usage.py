@@ -6,6 +6,7 @@ from calendar import monthrange
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any, cast
 
 from outlay.simulator.faces.base import Answer, Ask, Refusal, to_json
@@ -77,13 +78,10 @@ def usage(scope: str, ask: Ask) -> Answer:
     if period[1] is None:
         rows = account.kept(("year", scope, period[0], centre), lambda: _by_month(account, scope, period[0], centre))
     else:
-        days = _days(period)
-        rows = b",".join(
-            filter(
-                None,
-                (account.kept((scope, day, centre), lambda d=day: _lines(account, scope, d, centre)) for day in days),
-            )
-        )  # type: ignore[misc]
+        lines = (
+            account.kept((scope, day, centre), partial(_lines, account, scope, day, centre)) for day in _days(period)
+        )
+        rows = b",".join(filter(None, lines))
     return Answer(b'{"usageItems":[%b]}' % rows)
 
 

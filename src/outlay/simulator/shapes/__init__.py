@@ -31,8 +31,24 @@ class ShapeError(AssertionError):
 def load(provider: str) -> dict[str, Any]:
     """Return a vendor's shapes, closed against unnamed fields."""
     document: dict[str, Any] = json.loads((files(__name__) / f"{provider}.json").read_text("utf-8"))
-    document["schemas"] = {name: _closed(schema) for name, schema in document["schemas"].items()}
+    schemas: dict[str, Any] = {name: _closed(schema) for name, schema in document["schemas"].items()}
+    document["schemas"] = {name: _by_kind(schema, schemas) for name, schema in schemas.items()}
     return document
+
+
+def _by_kind(schema: Any, schemas: dict[str, Any]) -> Any:
+    """Return a schema whose alternatives are told apart by their `object`, so that only the right one is tried."""
+    if isinstance(schema, list):
+        return [_by_kind(part, schemas) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "oneOf" not in schema or not all("$ref" in part for part in schema["oneOf"]):
+        return {name: _by_kind(part, schemas) for name, part in schema.items()}
+    kinds = {
+        schemas[part["$ref"].rpartition("/")[2]]["properties"]["object"]["enum"][0]: part for part in schema["oneOf"]
+    }
+    cases = [{"if": {"properties": {"object": {"const": kind}}}, "then": part} for kind, part in kinds.items()]
+    return {"type": "object", "properties": {"object": {"enum": list(kinds)}}, "required": ["object"], "allOf": cases}
 
 
 def _closed(schema: Any) -> Any:

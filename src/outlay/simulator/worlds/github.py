@@ -17,6 +17,7 @@ from outlay.simulator.worlds.base import Account, Diary, Plot
 from outlay.simulator.worlds.truth import EXACT, TrueCharge, TrueUsage, Truth
 
 CREDITS_SINCE = date(2026, 6, 1)
+DELETED_SINCE = date(2026, 10, 15)
 ORGANIZATION, USER, ENTERPRISE = "sim-org", "sim-user", "sim-enterprise"
 ENTERPRISE_ORGANIZATIONS = ("sim-east", "sim-west")
 MODELS = ("GPT-5.5", "Claude Sonnet 5", "Auto: Claude Haiku 5")
@@ -243,7 +244,7 @@ class GitHubAccount(Account):
         items = [
             self._item(chance, SKUS[sku], repo.owner, repo, self._centre(scope, repo, chance))
             for repo in repos
-            if not (repo.deleted and (self.plot.today - day).days < 45)
+            if not (repo.deleted and day >= DELETED_SINCE)
             for sku in _IN_REPOSITORIES
             if chance.random() < 0.35
         ]

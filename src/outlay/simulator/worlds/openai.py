@@ -100,7 +100,7 @@ class OpenAIAccount(Account):
         runs += (
             [self._chat(day, chance, self.keys[1], "gpt-6-astra", kind="decisions")] if chance.random() < 0.5 else []
         )
-        runs += [make(chance, chance.choice(self.keys)) for make in self._others() if chance.random() < 0.2]
+        runs += [make(chance, chance.choice(self.keys)) for make in self._others() if chance.random() < 0.6]
         runs += self._organization_rows(day, chance)
         chance.shuffle(runs)
         return runs

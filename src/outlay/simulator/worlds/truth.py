@@ -132,10 +132,13 @@ class Truth:
 
         Units: exact; with `rows`, charges are first added up per day, currency and these dimensions as the vendor's
                answer does when asked to group by them, and each such row is rounded as a ledger rounds it.
+        Raises: ValueError when `by` names what such rows do not know.
         """
         lines: Iterable[TrueCharge] = self.charges(start, end)
         if rows is not None:
-            lines = rounded_rows(lines, tuple(dict.fromkeys((*rows, *by))) if set(by) - {*rows, "day"} else tuple(rows))
+            if finer := set(by) - {*rows, "day"}:
+                raise ValueError(f"rows grouped by {', '.join(rows)} do not know {', '.join(sorted(finer))}")
+            lines = rounded_rows(lines, rows)
         groups: dict[tuple[Any, ...], list[TrueCharge]] = {}
         for line in lines:
             groups.setdefault(tuple(line.value(name) for name in by), []).append(line)
