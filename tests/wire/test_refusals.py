@@ -102,6 +102,17 @@ def test_a_header_alone_can_decide() -> None:
     assert declared(provider, ENDPOINT, said(403)) is None
 
 
+def test_a_proxys_page_is_not_the_vendors_no() -> None:
+    """An HTML 404 does not become a dataset that is not offered, unless the description names its words."""
+    provider = with_(refusals=(Refusal(404, "not_offered"), Refusal(401, "access_denied"), Refusal(502, "retry_later")))
+    assert isinstance(raised(said(404, "<html>Blocked</html>"), provider), PayloadError)
+    assert isinstance(raised(said(404, "{}"), provider), NotOfferedError)
+    assert isinstance(raised(said(401, "<html>"), provider), AccessDeniedError)
+    assert isinstance(raised(said(502, "<html>"), provider), RetryLaterError)
+    worded = with_(refusals=(Refusal(404, "not_offered", "no such plan"),))
+    assert isinstance(raised(said(404, "<html>No such plan</html>"), worded), NotOfferedError)
+
+
 def test_a_refusals_hint_reaches_the_user() -> None:
     """The description may say better than we do what to do."""
     provider = with_(refusals=(Refusal(404, "permission_missing", hint="Use a classic token."),))

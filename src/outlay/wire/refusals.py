@@ -53,6 +53,8 @@ _DEFAULTS = {
     425: "retry_later",
     429: "retry_later",
 }
+_HTML_ALLOWED = frozenset((401, 407, 429, *range(500, 600)))
+"""Statuses that mean what they say even on a page for people; any other may be a proxy's or a portal's."""
 _MEANINGS = {
     "access_denied": "does not accept the credential",
     "permission_missing": "does not let this credential read it",
@@ -86,16 +88,23 @@ class Said(NamedTuple):
 
 
 def declared(provider: Provider, endpoint: Endpoint[Any], said: Said) -> Refusal | None:
-    """Return the first refusal that the endpoint, then the provider, describes and that this answer fits."""
-    text: str | None = None
-    for described in (endpoint.refusals, provider.refusals):
-        for refusal in described:
-            if refusal.status != said.status or not _has(refusal.header, said.headers):
-                continue
-            if text is None:
-                text = said.body[:_TEXT_BYTES_MAX].decode(errors="replace").lower()
-            if refusal.contains.lower() in text:
-                return refusal
+    """Return the first refusal that the endpoint, then the provider, describes and that this answer fits.
+
+    A page for people is not the vendor's own no, so a description by the status alone does not fit it.
+    """
+    fitting = [
+        refusal
+        for refusal in (*endpoint.refusals, *provider.refusals)
+        if refusal.status == said.status and _has(refusal.header, said.headers)
+    ]
+    if not fitting:
+        return None
+    text = said.body[:_TEXT_BYTES_MAX].decode(errors="replace").lower()
+    foreign = said.status not in _HTML_ALLOWED and is_html(said.headers, said.body)
+    for refusal in fitting:
+        by_status_alone = not refusal.contains and not refusal.header
+        if refusal.contains.lower() in text and not (foreign and by_status_alone):
+            return refusal
     return None
 
 
@@ -179,7 +188,7 @@ def _default(said: Said, *, used_up: bool) -> str:
         return "retry_later"
     if status in (403, 429) and (used_up or "retry-after" in said.headers):
         return "retry_later"
-    if is_html(said.headers, said.body) and status not in (401, 407, 429):
+    if is_html(said.headers, said.body) and status not in _HTML_ALLOWED:
         return "payload_unreadable"
     if status < HTTPStatus.BAD_REQUEST:
         return "retry_later" if status == HTTPStatus.ACCEPTED else "payload_unreadable"
