@@ -49,9 +49,12 @@ class Columns:
         self._micros = _Micros()
 
     def put(self, name: str, values: Sequence[Any]) -> None:
-        """Put a column's values, one per row."""
+        """Put a column's values: one per row, or a single one for all rows."""
         kind = self._kinds[name]
         first = values[0]
+        if len(values) == 1:
+            self.put_constant(name, first)
+            return
         # Comparing a column with its first value is far cheaper than encoding it, and half of all columns are constant.
         if values.count(first) == self._length:
             self.put_constant(name, first)
@@ -62,6 +65,10 @@ class Columns:
         """Put one value for all rows."""
         if value is not None:
             self._arrays[name] = self._array(self._kinds[name], [value]).take(self._all_first())
+
+    def put_same(self, name: str, other: str) -> None:
+        """Put the values another column has already."""
+        self._arrays[name] = self._arrays[other]
 
     def put_taken(self, name: str, values: Sequence[Any], rows: Array) -> None:
         """Put a column given as few distinct values and, for each row, which of them it has."""

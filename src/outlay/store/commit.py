@@ -69,7 +69,7 @@ def commit(
     prior = state.prior(account.connection, {batch.partition.dataset for batch in batches}) if batches else {}
     plan = _Commit(account, batches, prior)
     # The chain of batches is read before anything is written: a broken-off commit may have recorded its batch.
-    supersedes = _supersedes(store, plan)
+    supersedes = _supersedes(store, plan) if batches else {}
     if batches:
         state.mark_writing(plan.touched())
     if payloads:
@@ -80,7 +80,7 @@ def commit(
         else:
             _commit_table(store, plan, tables()[name])
     if batches:
-        store.append("batches", rows.batches(account, plan.batches, supersedes, now))
+        _record(store, plan, supersedes, now)
         state.finish([(_known(batch, now), plan.tables(batch.partition)) for batch in plan.batches], plan.dropped)
 
 
@@ -114,7 +114,10 @@ def described(provider_id: str) -> Provider:
     )
 
 
-def _parted(batch: Batch) -> dict[str, list[Any]]:
+def _parted(batch: Batch) -> Mapping[str, Sequence[Any]]:
+    kinds = set(map(type, batch.facts))
+    if len(kinds) == 1:
+        return {TABLE_OF[kinds.pop()]: batch.facts}
     parted: dict[str, list[Any]] = {}
     for fact in batch.facts:
         parted.setdefault(TABLE_OF[type(fact)], []).append(fact)
@@ -131,13 +134,22 @@ def _inside(new: Mapping[Partition, object], prior: Mapping[Partition, Prior]) -
     ]
 
 
-def _supersedes(store: Tables, plan: _Commit) -> list[str | None]:
+def _record(store: Tables, plan: _Commit, supersedes: Mapping[Partition, str | None], now: datetime) -> None:
+    # A commit that broke off after its record is taken up again under the same batch: that is one batch, not two.
+    fresh = [batch for batch in plan.batches if supersedes[batch.partition] != batch.batch_id]
+    if fresh:
+        sequence = store.version("batches")
+        before = [supersedes[batch.partition] for batch in fresh]
+        store.append("batches", rows.batches(plan.account, fresh, before, now, sequence))
+
+
+def _supersedes(store: Tables, plan: _Commit) -> dict[Partition, str | None]:
     broken = [partition for partition in plan.parted if partition in plan.prior and plan.prior[partition].writing]
     recorded = _last_batches(store, plan.account.connection, broken) if broken else {}
-    return [
-        recorded.get(partition) or (plan.prior[partition].batch_id if partition in plan.prior else None)
-        for partition in (batch.partition for batch in plan.batches)
-    ]
+    return {
+        partition: recorded.get(partition) or (plan.prior[partition].batch_id if partition in plan.prior else None)
+        for partition in plan.parted
+    }
 
 
 def _last_batches(store: Tables, connection: str, of: Sequence[Partition]) -> dict[Partition, str]:
@@ -145,7 +157,7 @@ def _last_batches(store: Tables, connection: str, of: Sequence[Partition]) -> di
     found = store.select(
         "batches",
         "SELECT batch_id, dataset, period_start, period_end FROM t "
-        f"WHERE connection = {quoted(connection)} AND dataset IN ({datasets}) ORDER BY committed_at, observed_at",
+        f"WHERE connection = {quoted(connection)} AND dataset IN ({datasets}) ORDER BY sequence",
     )
     last = {(row["dataset"], row["period_start"], row["period_end"]): row["batch_id"] for row in found}
     keys = {partition: (partition.dataset, partition.period.start, partition.period.end) for partition in of}

@@ -90,6 +90,11 @@ class Tables:
         columns = {column: found.column(column).to_pylist() for column in found.column_names}
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
+    def version(self, name: str) -> int:
+        """Return how many commits a table has seen."""
+        with self.held(name) as table:
+            return 0 if table is None else table.version()
+
     def file_count(self, name: str) -> int:
         """Return of how many files a table consists."""
         with self.held(name) as table:
@@ -122,7 +127,7 @@ class Tables:
             before = table.version()
             try:
                 table.optimize.compact(target_size=FILE_BYTES * 2, max_concurrent_tasks=1, writer_properties=writer())
-                table.create_checkpoint()
+                self._checkpoint(table)
             except CommitFailedError:
                 # Somebody replaced these files meanwhile; the next upkeep finds what is left.
                 self._open.pop(name, None)
@@ -200,13 +205,21 @@ class Tables:
 
     def _finish(self, table: DeltaTable, before: int) -> None:
         if table.version() // _CHECKPOINT_EVERY > before // _CHECKPOINT_EVERY:
-            table.create_checkpoint()
+            self._checkpoint(table)
         self._guard(table, before + 1)
+
+    def _checkpoint(self, table: DeltaTable) -> None:
+        table.create_checkpoint()
+        folder = local_path(table.table_uri)
+        if folder is not None:
+            for made in (folder / "_delta_log").glob("*checkpoint*"):
+                made.chmod(0o600)
 
     def _guard(self, table: DeltaTable, first: int) -> None:
         """Take the rights of others off every file that commits from `first` on have made."""
-        if self.local:
-            guard(Path(table.table_uri.removeprefix("file://")), first, table.version())
+        folder = local_path(table.table_uri)
+        if folder is not None:
+            guard(folder, first, table.version())
 
 
 def _commit(table: DeltaTable, rows: ArrowTable, predicate: str | None, properties: WriterProperties) -> None:
@@ -229,7 +242,7 @@ def writer() -> WriterProperties:
     """Return how Parquet files are written: small row groups keep a commit's memory small."""
     from deltalake import WriterProperties
 
-    return WriterProperties(compression="ZSTD", compression_level=1, max_row_group_size=_ROW_GROUP)
+    return WriterProperties(compression="SNAPPY", max_row_group_size=_ROW_GROUP)
 
 
 def configuration(spec: Table) -> dict[str, str | None]:
@@ -298,12 +311,6 @@ def guard(folder: Path, first: int, last: int) -> None:
                 target.chmod(0o600)
                 target.parent.chmod(0o700)
             entry.chmod(0o600)
-    for checkpoint in log.glob("*checkpoint*") if _crossed(first, last) else ():
-        checkpoint.chmod(0o600)
-
-
-def _crossed(first: int, last: int) -> bool:
-    return last - first > 1 or last // _CHECKPOINT_EVERY > (first - 1) // _CHECKPOINT_EVERY
 
 
 def guard_tree(folder: Path) -> None:

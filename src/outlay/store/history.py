@@ -58,16 +58,17 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     after: tuple[Total, ...]
 
 
+_SAME_PARTITION = "PARTITION BY connection, dataset, period_start, period_end ORDER BY sequence"
 _BATCH = """batch_id, connection, provider, dataset, endpoint, period_start, period_end, period_zone, fetch_id, digest,
     rows, totals, observed_at, committed_at, supersedes, reason"""
 
 
 def recorded(reader: Reader, connection: str | None, dataset: str | None, *, current: bool) -> list[Recorded]:
     """Return the record of batches in the order of commit, or only those that stand."""
-    standing = " AND batch_id NOT IN (SELECT supersedes FROM batches WHERE supersedes IS NOT NULL)" if current else ""
+    standing = f" QUALIFY row_number() OVER ({_SAME_PARTITION} DESC) = 1" if current else ""
     found = reader.query(
         f"SELECT {_BATCH} FROM batches WHERE (connection = $1 OR $1 IS NULL) AND (dataset = $2 OR $2 IS NULL)"
-        f"{standing} ORDER BY committed_at, period_start, dataset, batch_id",
+        f"{standing} ORDER BY committed_at, sequence, period_start, dataset, batch_id",
         (connection, dataset),
     )
     return [_recorded(row) for row in found.dicts()]
@@ -90,14 +91,18 @@ def _recorded(row: Mapping[str, Any]) -> Recorded:
     )
 
 
-_CHANGES = """
-SELECT b.connection, b.provider, b.dataset, b.period_start, b.period_end, b.period_zone, b.batch_id, b.supersedes,
-       b.committed_at, b.reason, a.rows AS rows_before, b.rows AS rows_after, a.totals AS before, b.totals AS after
-FROM batches AS b JOIN batches AS a ON a.batch_id = b.supersedes AND a.connection = b.connection
-WHERE a.digest <> b.digest
-  AND (b.connection = $1 OR $1 IS NULL)
-  AND ($2 IS NULL OR (b.period_start < $3::TIMESTAMPTZ AND b.period_end > $2::TIMESTAMPTZ))
-ORDER BY b.committed_at, b.connection, b.dataset, b.period_start
+_CHANGES = f"""
+WITH told AS (
+    SELECT *, lag(batch_id) OVER same AS batch_before, lag(digest) OVER same AS digest_before,
+           lag(rows) OVER same AS rows_before, lag(totals) OVER same AS totals_before
+    FROM batches WHERE connection = $1 OR $1 IS NULL
+    WINDOW same AS ({_SAME_PARTITION}))
+SELECT connection, provider, dataset, period_start, period_end, period_zone, batch_id, batch_before AS supersedes,
+       committed_at, reason, rows_before, rows AS rows_after, totals_before AS before, totals AS after
+FROM told
+WHERE digest_before <> digest
+  AND ($2 IS NULL OR (period_start < $3::TIMESTAMPTZ AND period_end > $2::TIMESTAMPTZ))
+ORDER BY committed_at, sequence, connection, dataset, period_start
 """
 
 

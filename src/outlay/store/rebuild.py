@@ -81,7 +81,7 @@ def _build(state: State, store: Tables, table_id: str) -> None:
 def _latest(store: Tables) -> list[dict[str, Any]]:
     numbered = (
         "SELECT *, row_number() OVER (PARTITION BY connection, dataset, period_start, period_end "
-        "ORDER BY committed_at DESC, observed_at DESC) AS place FROM t"
+        "ORDER BY sequence DESC) AS place FROM t"
     )
     return store.select("batches", f"SELECT * FROM ({numbered}) WHERE place = 1")
 

@@ -194,6 +194,8 @@ def tables() -> dict[str, Table]:
         Column("totals", Kind.TEXT),
         *_columns(Kind.MOMENT, "observed_at committed_at"),
         *_columns(Kind.TEXT, "supersedes reason"),
+        # The table's version when the batch was written: clocks may stand still or go back, this does not.
+        Column("sequence", Kind.COUNT),
     )
     payloads = _plain(
         "payloads",

@@ -109,7 +109,7 @@ def _unexplained(reader: Reader, state: State) -> list[str]:
             SELECT connection, dataset, batch_id, rows FROM batches
             WHERE dataset NOT IN (SELECT DISTINCT dataset FROM names)
             QUALIFY row_number() OVER (PARTITION BY connection, dataset, period_start, period_end
-                                       ORDER BY committed_at DESC, observed_at DESC) = 1)
+                                       ORDER BY sequence DESC) = 1)
         SELECT coalesce(c.connection, s.connection), coalesce(c.dataset, s.dataset), coalesce(c.batch_id, s.batch_id),
                coalesce(c.n, 0), coalesce(s.rows, 0)
         FROM counted AS c FULL JOIN standing AS s USING (connection, dataset, batch_id)
