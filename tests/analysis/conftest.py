@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from analysis.staging import clock
 
+from analysis.staging import clock
 from outlay.store import Ledger
 
 

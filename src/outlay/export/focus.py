@@ -9,6 +9,7 @@ The store keeps what is unknown as null; FOCUS wants some of those columns fille
 - SkuId falls back to provider and service, SkuPriceId to SkuId, SkuMeter to the service.
 - Taxes, credits and adjustments have no quantity, price or SKU.
 - Prices are in the billing currency. Sub accounts without a name carry their id, regions likewise.
+- An account whose name the vendor does not say is called as the user named its connection.
 - Ids of sub accounts and resources carry the provider's name in front, others where they would read as a number.
 
 `x_Fallbacks` names the columns of a row that were filled this way.
@@ -88,11 +89,13 @@ def projection(
             GROUP BY ALL HAVING count(DISTINCT name) = 1
         ), chosen AS (
             SELECT charges.* REPLACE ({numbers}), account.name AS account_name, thing.name AS thing_name,
-                   ChargeCategory IN ('Usage', 'Purchase') AS sold
+                   payer.name AS payer_name, ChargeCategory IN ('Usage', 'Purchase') AS sold
             FROM charges
             JOIN best ON c = x_Connection AND d = CAST(ChargePeriodStart AS DATE) AND s = ServiceName AND r = {rank}
             LEFT JOIN called AS account ON account.connection = x_Connection AND account.id = SubAccountId
             LEFT JOIN called AS thing ON thing.connection = x_Connection AND thing.id = ResourceId
+            LEFT JOIN called AS payer ON payer.connection = x_Connection
+                 AND payer.id = substr(BillingAccountId, length(x_Provider) + 2)
             WHERE {scope}
         ), costed AS (
             SELECT *, {_COSTS} FROM chosen
@@ -156,6 +159,7 @@ def _units() -> str:
 
 _FALLBACKS = f"""
     nullif(concat_ws(',',
+        CASE WHEN BillingAccountName IS NULL AND payer_name IS NULL THEN 'BillingAccountName' END,
         CASE WHEN ListCost IS NULL THEN 'ListCost' END,
         CASE WHEN ContractedCost IS NULL THEN 'ContractedCost' END,
         CASE WHEN sold AND NOT exact THEN 'PricingQuantity' END,
@@ -165,6 +169,7 @@ _FALLBACKS = f"""
 """
 
 _EXPRESSIONS = {
+    "BillingAccountName": "coalesce(BillingAccountName, payer_name, x_Connection)",
     "ChargeDescription": "coalesce(ChargeDescription, concat_ws(' ', ServiceName, SkuId))",
     "ConsumedQuantity": f"CASE WHEN {_CONSUMED} THEN CAST(1 AS {_NUMBER}) "
     "WHEN ChargeCategory = 'Usage' THEN ConsumedQuantity END",
