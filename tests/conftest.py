@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import settings
+
+from outlay.redaction import Redactor, redactor
 
 # A busy machine is no defect, so no example is failed for the time it takes.
 settings.register_profile("outlay", deadline=None)
@@ -13,3 +17,10 @@ settings.load_profile("outlay")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--update`, which rewrites expectations so that the difference can be reviewed."""
     parser.addoption("--update", action="store_true", default=False, help="rewrite expected results for review")
+
+
+@pytest.fixture(autouse=True)
+def _forget_secrets() -> Iterator[None]:
+    """Let no test's secrets be hidden in another test's texts."""
+    yield
+    redactor.__dict__.update(Redactor().__dict__)

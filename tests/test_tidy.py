@@ -35,7 +35,7 @@ def texts() -> Iterator[Path]:
     """Yield every text file that is part of the project."""
     for folder in ("src", "tests", "tools", "docs", "requirements", "bench", ".ci"):
         for path in (ROOT / folder).rglob("*"):
-            if path.is_file() and path.suffix not in {".pyc", ".png", ".parquet"} and "__pycache__" not in path.parts:
+            if path.is_file() and path.suffix != ".png" and not {"__pycache__", "out"} & {*path.parts}:
                 yield path
     yield from (path for path in ROOT.glob("*") if path.suffix in {".md", ".toml", ""} and path.is_file())
 

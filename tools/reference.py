@@ -315,7 +315,8 @@ def _class(name: str, value: type) -> Iterator[str]:
 
 
 def _signature(function: Callable[..., Any]) -> str:
-    return re.sub(r"\b(?:\w+\.)+(?=[A-Z])", "", str(inspect.signature(function))).replace("'", "")
+    text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(function)))
+    return re.sub(r"<function (\w+) at 0x\w+>", r"\1", re.sub(r"\b(?:\w+\.)+(?=[A-Z])", "", text))
 
 
 PAGES: dict[str, Callable[[], str]] = {
