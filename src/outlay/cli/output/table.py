@@ -170,7 +170,8 @@ def _records(columns: Sequence[Column], cells: Sequence[Cells], space: int) -> I
         if number:
             yield ""
         for column in columns:
-            first, *rest = fold(one[column.name], max(space - titles - len(_GAP), _TEXT_MIN))
+            room = width(one[column.name]) if column.kind in _NUMBERS else space - titles - len(_GAP)
+            first, *rest = fold(one[column.name], max(room, _TEXT_MIN))
             yield left(column.title, titles) + _GAP + first
             yield from (" " * titles + _GAP + line for line in rest)
 
