@@ -4,19 +4,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from store.making import opened
 
 from outlay.store import Ledger
+from store.making import opened
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A home folder that does not exist yet."""
+    """Return a home folder that does not exist yet."""
     return tmp_path / "home"
 
 
 @pytest.fixture
 def ledger(home: Path) -> Iterator[Ledger]:
-    """A fresh ledger."""
+    """Open a fresh ledger."""
     with opened(home) as fresh:
         yield fresh

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from store.making import ACCOUNT, NOW, batch, charge, costs, day, opened, payload, truth, usage
 
 from outlay.errors import BugError, CurrencyMixError
 from outlay.model import facts as f
@@ -19,6 +18,7 @@ from outlay.model.money import Money
 from outlay.model.period import Period
 from outlay.store import Ledger
 from outlay.store.columns import numbers
+from store.making import ACCOUNT, NOW, batch, charge, costs, day, opened, payload, truth, usage
 
 
 def test_what_is_committed_is_found(ledger: Ledger) -> None:
@@ -87,7 +87,7 @@ def test_two_currencies_in_one_fact_are_refused(ledger: Ledger) -> None:
 
 
 def test_a_charge_fills_the_focus_columns(ledger: Ledger) -> None:
-    """What a charge states and what the account adds stand in their FOCUS columns; the rest is null, never a stand-in."""
+    """What a charge states and the account adds stands in its FOCUS column; the rest is null, never a stand-in."""
     full = charge(
         day(0),
         "1.5",
@@ -191,7 +191,7 @@ def test_order_and_splitting_do_not_matter(
     tmp_path_factory: pytest.TempPathFactory, days: list[tuple[int, int]], cuts: list[bool], order: Any
 ) -> None:
     """Whatever order days come in and however commits cut them, the last version of each day is the table."""
-    last = {number: version for number, version in days}
+    last = dict(days)
     with opened(tmp_path_factory.mktemp("one") / "home") as pieces:
         _commit_in_pieces(pieces, days, cuts)
         shuffled = list(last.items())

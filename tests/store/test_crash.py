@@ -6,6 +6,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+
+from outlay.store import Ledger
 from store.making import (
     ACCOUNT,
     STEPS,
@@ -19,8 +21,6 @@ from store.making import (
     second_version,
     truth,
 )
-
-from outlay.store import Ledger
 
 MOMENTS = [
     *((step, when) for step in STEPS for when in ("before", "after")),

@@ -6,7 +6,6 @@ import shutil
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from outlay.errors import StoreError
 from outlay.store.delta import Tables, guard_tree
@@ -59,18 +58,19 @@ def _copy_table(store: Tables, name: str, to: Path) -> None:
         if table is None or store.local is None:
             return
         version = table.version()
-        files = [Path(unquote(uri.removeprefix("file://"))) for uri in table.file_uris()]
+        files = [Path(file) for file in store.files(name)]
     folder = store.local / name
     (to / "_delta_log").mkdir(mode=0o700, parents=True)
     for file in files:
+        # Times are copied too, because the past is looked up by them.
         # Data files are never changed once written, and vacuum keeps them for the retention, so a plain copy is whole.
         target = to / file.relative_to(folder)
         target.parent.mkdir(mode=0o700, exist_ok=True)
-        shutil.copyfile(file, target)
+        shutil.copy2(file, target)
     for entry in sorted((folder / "_delta_log").iterdir()):
         number = entry.name.split(".")[0]
         if number.isdigit() and int(number) <= version:
-            shutil.copyfile(entry, to / "_delta_log" / entry.name)
+            shutil.copy2(entry, to / "_delta_log" / entry.name)
 
 
 def restore(source: Path, home: Path) -> None:

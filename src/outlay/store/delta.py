@@ -6,6 +6,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -83,22 +84,50 @@ class Tables:
             table = self.get(name)
             if table is None:
                 return []
-            from deltalake import QueryBuilder
-
             with _reading(self.uri(name)):
-                found = QueryBuilder().register("t", table).execute(sql).read_all()
-        columns = {column: found.column(column).to_pylist() for column in found.column_names}
-        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+                return _rows(table, sql)
+
+    def select_at(self, name: str, at: datetime, sql: str) -> list[dict[str, Any]]:
+        """Return the rows of a query over one table, called `t` in the SQL, as it was then. Raises: StoreError."""
+        from deltalake import DeltaTable
+
+        if self.get(name) is None:
+            return []
+        with _reading(self.uri(name)):
+            past = DeltaTable(self.uri(name), storage_options=self._options)
+            past.load_as_version(at)
+            return _rows(past, sql)
+
+    def moment_after(self, name: str, version: int) -> datetime:
+        """Return when the commit that followed a version was made, by the clock of the machine that made it."""
+        with self.held(name) as table, _reading(self.uri(name)):
+            assert table is not None
+            commits = table.history(table.version() - version)
+        milliseconds = next(commit["timestamp"] for commit in reversed(commits) if commit["version"] == version + 1)
+        # Rounded up: the log keeps whole milliseconds, and the next commit of a table is many of them later.
+        return datetime.fromtimestamp(milliseconds // 1000, UTC) + timedelta(milliseconds=milliseconds % 1000 + 1)
 
     def version(self, name: str) -> int:
         """Return how many commits a table has seen."""
         with self.held(name) as table:
             return 0 if table is None else table.version()
 
+    def files(self, name: str) -> list[str]:
+        """Return the files a table consists of: paths where the tables are local, else URLs."""
+        with self.held(name) as table:
+            if table is None:
+                return []
+            uris = table.file_uris()
+            if self.local is None:
+                return uris
+            # Only the table's own folder is escaped in these URIs; what follows is the path on the disk.
+            length = len(table.table_uri.removeprefix("file://").rstrip("/")) + 1
+            folder = self.local / name
+            return [str(folder / uri.removeprefix("file://")[length:]) for uri in uris]
+
     def file_count(self, name: str) -> int:
         """Return of how many files a table consists."""
-        with self.held(name) as table:
-            return 0 if table is None else len(table.file_uris())
+        return len(self.files(name))
 
     def small_files(self, name: str) -> int:
         """Return the most files any connection has in a table beyond those its size asks for."""
@@ -220,6 +249,14 @@ class Tables:
         folder = local_path(table.table_uri)
         if folder is not None:
             guard(folder, first, table.version())
+
+
+def _rows(table: DeltaTable, sql: str) -> list[dict[str, Any]]:
+    from deltalake import QueryBuilder
+
+    found = QueryBuilder().register("t", table).execute(sql).read_all()
+    columns = {column: found.column(column).to_pylist() for column in found.column_names}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def _commit(table: DeltaTable, rows: ArrowTable, predicate: str | None, properties: WriterProperties) -> None:

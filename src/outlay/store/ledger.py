@@ -174,6 +174,12 @@ class Ledger:
 
         return changes(self.reader, connection, day)
 
+    def superseded(self, batch_id: str, table: str = "charges") -> Result:
+        """Return the facts of any batch, also of one that was superseded, while its files are kept."""
+        from outlay.store.travel import facts_of
+
+        return facts_of(self.tables, batch_id, table)
+
     # ── runs ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def begin_run(self, command: str = "sync") -> str:

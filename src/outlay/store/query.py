@@ -105,7 +105,7 @@ def snapshot(store: Tables, name: str) -> Snapshot:
     with store.held(name) as table:
         if table is None:
             return Snapshot(name, None, ())
-        return Snapshot(name, table.version(), tuple(uri.removeprefix("file://") for uri in table.file_uris()))
+        return Snapshot(name, table.version(), tuple(store.files(name)))
 
 
 def connect(spill: Path | None) -> DuckDBPyConnection:
