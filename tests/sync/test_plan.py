@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
@@ -98,6 +99,18 @@ def test_settled_days_are_left_alone() -> None:
     works = plan(_connection(datasets=("costs",)), VENDOR, known, NOW).works
     asked = {period.first_day for work in works for period in work.partitions}
     assert asked == {date(2026, 9, 9), *_days(date(2026, 11, 12), 11)}
+
+
+def test_a_month_is_asked_again_until_it_is_closed() -> None:
+    """Where a vendor closes its month late, every day of it is asked again until then, and not after."""
+    closing = replace(VENDOR, datasets=(replace(COSTS, closing_days=5),))
+    known = _committed(_days(date(2026, 10, 1), 31), timedelta(days=4))
+    for now, due in ((datetime(2026, 11, 4, tzinfo=UTC), 31), (datetime(2026, 11, 7, tzinfo=UTC), 31)):
+        span = Span(since=date(2026, 10, 1), until=date(2026, 11, 1))
+        works = plan(_connection(datasets=("costs",)), closing, known, now, span).works
+        assert sum(len(work.partitions) for work in works) == due
+    late = {p: msgspec.structs.replace(c, checked_at=datetime(2026, 11, 6, tzinfo=UTC)) for p, c in known.items()}
+    assert not plan(_connection(datasets=("costs",)), closing, late, now, span).works
 
 
 def test_a_failed_day_is_asked_again() -> None:

@@ -36,7 +36,6 @@ from outlay.providers.base import (
     KeyKind,
     Offer,
     Provider,
-    Rate,
     Refusal,
     Service,
 )
@@ -301,7 +300,7 @@ PROVIDER = Provider(
         "https://help.openai.com/en/articles/8554956",
         "https://github.com/openai/openai-openapi",
     ),
-    rates=(Rate(120, 60),),
+    rates=(),  # none is published for these endpoints; a 429 is honoured as it comes
     refusals=(
         Refusal(401, "permission_missing", contains="missing scopes", hint=_SCOPES),
         Refusal(403, "permission_missing", contains="missing scopes", hint=_SCOPES),

@@ -126,7 +126,7 @@ class _Engine:
         async with self._gate:
             started = time.monotonic()
             try:
-                secret = resolve(connection.credential, self._settings.environ)
+                secret = await asyncio.to_thread(resolve, connection.credential, self._settings.environ)
                 with self._ledger.lease(connection.name, LEASE_SECONDS):
                     await self._leased(connection, secret, report)
             except LedgerBusyError as error:

@@ -137,7 +137,6 @@ def _due(
     now: datetime,
     span: Span,
 ) -> list[Period]:
-    horizon = timedelta(days=dataset.horizon_days)
     due = []
     for period in expected(connection, dataset, now, span):
         known = committed.get(Partition(connection.name, dataset.name, period))
@@ -146,10 +145,18 @@ def _due(
             or span.full
             or dataset.grain in {"names", "reading"}
             or known.stale_since is not None
-            or known.checked_at < period.end + horizon
+            or known.checked_at < _settled_from(dataset, period)
         ):
             due.append(period)
     return due
+
+
+def _settled_from(dataset: Dataset, period: Period) -> datetime:
+    """Return the moment from which the vendor no longer changes what it says of a period."""
+    horizon = period.end + timedelta(days=dataset.horizon_days)
+    if not dataset.closing_days:
+        return horizon
+    return max(horizon, midnight(next_month(period.first_day) + timedelta(days=dataset.closing_days)))
 
 
 def _works(dataset: Dataset, due: Sequence[Period], now: datetime) -> Iterator[Work]:
