@@ -177,7 +177,7 @@ def organization(page: Organization, _ask: Ask) -> Iterator[Name]:
 
     Source: https://platform.claude.com/docs/en/api/admin
     """
-    yield Name(kind="account", id=page.id, name=page.name)
+    yield Name(kind="account", id=page.id, name=page.name or None)
 
 
 def workspaces(page: WorkspacePage, _ask: Ask) -> Iterator[Name | Problem]:
@@ -193,7 +193,7 @@ def workspaces(page: WorkspacePage, _ask: Ask) -> Iterator[Name | Problem]:
         yield Name(
             kind="workspace",
             id=each.id,
-            name=each.name,
+            name=each.name or None,
             state="archived" if each.archived_at else "active",
             alias_of=DEFAULT_WORKSPACE if each is default else None,
         )
@@ -215,7 +215,7 @@ def api_keys(page: ApiKeyPage, _ask: Ask) -> Iterator[Name]:
         yield Name(
             kind="api_key",
             id=key.id,
-            name=key.name,
+            name=key.name or None,
             parent_id=key.scope.workspace_id if key.scope is not None else key.workspace_id,
             state="active" if key.status == "active" else "archived",
         )
