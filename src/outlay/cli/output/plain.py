@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 def as_json(sheet: Sheet) -> str:
     """Return the sheet as one JSON object."""
     if sheet.whole is not None:
-        return dumps(sheet.whole)
+        return dumps(value(sheet.whole))
     rows = [{name: one for name, one in row.items() if name not in sheet.computed} for row in sheet.rows]
     whole = {**sheet.head, "rows": rows}
     if sheet.incomplete is not None:
