@@ -63,10 +63,18 @@ class Asker:
             sent.append(message)
 
         scope = {
-            "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": query.encode(), "root_path": "",
-            "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()], "scheme": "http",
-            "server": ("127.0.0.1", 1), "client": ("127.0.0.1", 2), "http_version": "1.1",
-        }  # fmt: skip
+            "type": "http",
+            "method": method,
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "root_path": "",
+            "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+            "scheme": "http",
+            "server": ("127.0.0.1", 1),
+            "client": ("127.0.0.1", 2),
+            "http_version": "1.1",
+        }
         call = self.app(scope, receive, send)  # type: ignore[arg-type]
         with pytest.raises(StopIteration):
             call.send(None)

@@ -7,9 +7,9 @@ from datetime import date
 from typing import Any
 
 import pytest
-from simulator.asking import TODAY, Asker
 
 from outlay.simulator import World
+from simulator.asking import TODAY, Asker
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from simulator.asking import TODAY, Asker
 
 from outlay.simulator import Quota
 from outlay.simulator.worlds.anthropic import AnthropicAccount
 from outlay.simulator.worlds.truth import exact_sum
+from simulator.asking import TODAY, Asker
 
 ROOT = "/v1/organizations"
 COST, MESSAGES = f"{ROOT}/cost_report", f"{ROOT}/usage_report/messages"

@@ -8,10 +8,10 @@ from datetime import date, timedelta
 from itertools import combinations, product
 
 import pytest
-from simulator.asking import Asker
 
 from outlay.simulator.faces import FACES
 from outlay.simulator.shapes import ShapeError, check, load, schema_of
+from simulator.asking import Asker
 
 TODAY = date(2026, 11, 22)
 START = 1794873600  # 2026-11-17T00:00:00Z
@@ -97,8 +97,8 @@ def anthropic_questions(asker: Asker) -> Iterator[Question]:
         day = (TODAY - timedelta(days=n)).isoformat()
         yield f"{root}/usage_report/claude_code", "/usage_report/claude_code", [("starting_at", day), ("limit", 1 + n)]
     for groups in groupings(("actor", "model", "workspace_id", "api_key_id", "product"), 1):
-        for fans, width in product(((), ("cost_type", "token_type")), ((), (("time_bucket_width", "1d"),))):
-            pairs = [since, until, *width, *(("group_by[]", g) for g in (*groups, *fans))]
+        for fans, daily in product(((), ("cost_type", "token_type")), ([], [("time_bucket_width", "1d")])):
+            pairs = [since, until, *daily, *(("group_by[]", g) for g in (*groups, *fans))]
             yield f"{root}/analytics/cost", "/analytics/cost", pairs
         yield f"{root}/analytics/usage", "/analytics/usage", [since, until, *(("group_by[]", g) for g in groups)]
     for path in ("me", "workspaces", "api_keys", "rate_limits", "spend_limits"):

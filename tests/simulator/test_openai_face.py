@@ -9,10 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from simulator.asking import TODAY, Asker, epoch
 
 from outlay.simulator import World
 from outlay.simulator.worlds.truth import exact_sum
+from simulator.asking import TODAY, Asker, epoch
 
 COSTS, COMPLETIONS = "/v1/organization/costs", "/v1/organization/usage/completions"
 FIRST = TODAY - timedelta(days=39)
@@ -256,7 +256,8 @@ def test_names_leave_out_what_the_vendor_leaves_out(asker: Asker) -> None:
 
 def test_lists_page_by_the_last_id(asker: Asker) -> None:
     """A list continues after the last id until nothing is left."""
-    path, seen, after = "/v1/organization/projects", [], {}
+    path, seen = "/v1/organization/projects", []
+    after: dict[str, object] = {}
     while True:
         page = asker("openai", path, {"limit": 2, "include_archived": "true", **after}).json
         seen += [row["id"] for row in page["data"]]

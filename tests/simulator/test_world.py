@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from simulator.asking import TODAY, Asker, epoch
 
 from outlay.simulator import FACES, World
 from outlay.simulator.worlds.truth import TrueCharge, Truth, at_ledger_scale, exact_sum
+from simulator.asking import TODAY, Asker, epoch
 
 FIRST = TODAY - timedelta(days=39)
 
@@ -138,7 +137,7 @@ def test_sums_keep_to_their_rows() -> None:
 
 @pytest.mark.parametrize("provider", FACES)
 def test_bulk_worlds_have_their_rows(provider: str) -> None:
-    """A benchmark's world has as many charges each day as it asked for, all of different sub-account, SKU and resource."""
+    """A benchmark's world has as many charges each day as it asked for, no two of one sub-account, SKU and resource."""
     truth = World(1, TODAY, 3, rows_per_day=100).truth(provider)
     for n in range(3):
         charges = truth.charges(TODAY - timedelta(days=n), TODAY - timedelta(days=n - 1))
@@ -146,7 +145,7 @@ def test_bulk_worlds_have_their_rows(provider: str) -> None:
         assert len({(charge.sub_account, charge.sku, charge.resource) for charge in charges}) == 100
 
 
-def test_scale_multiplies_places(make_asker: Callable[..., Asker]) -> None:
+def test_scale_multiplies_places() -> None:
     """A larger scale has more projects, workspaces and repositories."""
     small, large = World(7, date(2026, 11, 22), 3), World(7, date(2026, 11, 22), 3, scale=5)
     for provider, kind in (("openai", "project"), ("anthropic", "workspace")):

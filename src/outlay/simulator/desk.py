@@ -40,7 +40,7 @@ class Seen:
 
 
 class Desk:
-    """Answers requests from one world. The same desk serves sockets and in-process transports."""
+    """Answers requests from one world, over sockets and in process alike."""
 
     def __init__(
         self,

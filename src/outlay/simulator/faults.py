@@ -96,7 +96,7 @@ CLEAR = Plan()
 
 
 class Faults:
-    """The faults in force. Safe to change while requests are served."""
+    """The faults in force, safe to change while requests are served."""
 
     def __init__(self) -> None:
         self._active: list[Fault] = []

@@ -53,6 +53,15 @@ def _doors(desk: Desk, face: Face) -> list[Route]:
     ]
 
 
+def _listener(host: str, port: int) -> socket.socket:
+    # Named as TCP, or asyncio leaves Nagle's algorithm on and each answer waits 40 ms for an acknowledgement.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    listener.listen(2048)
+    return listener
+
+
 def _config(application: Starlette) -> uvicorn.Config:
     return uvicorn.Config(
         application, log_level="critical", access_log=False, lifespan="off", http="h11", ws="none", loop="asyncio",
@@ -94,7 +103,7 @@ class Simulator:
 
     def start(self) -> Self:
         """Serve; returns once requests are answered."""
-        listener = socket.create_server(("127.0.0.1", self._port), backlog=2048)
+        listener = _listener("127.0.0.1", self._port)
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         server = self._server = uvicorn.Server(_config(self.app))
         self._thread = Thread(target=server.run, kwargs={"sockets": [listener]}, name="simulator", daemon=True)
@@ -142,7 +151,7 @@ def serve(
         if live
         else World(seed, today or World.live(seed).today, days, rows_per_day=rows_per_day, scale=scale)
     )
-    listener = socket.create_server((host, port), backlog=2048)
+    listener = _listener(host, port)
     sys.stdout.write(f"http://{host}:{listener.getsockname()[1]}\n")
     sys.stdout.flush()
     uvicorn.Server(_config(app(world))).run(sockets=[listener])

@@ -1,4 +1,4 @@
-"""The simulated vendors. One more vendor is one more module and one more entry here."""
+"""The simulated vendors: one more is one more module and one more entry here."""
 
 from __future__ import annotations
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from functools import partial
 from typing import Any, cast
 
 from outlay.simulator.faces.base import Answer, Ask, Endpoint, Face, Key, Meter, Refusal, bearer, seal, to_json, unseal
 from outlay.simulator.faces.openai_names import NAMES
 from outlay.simulator.worlds.openai import OpenAIAccount
-from outlay.simulator.worlds.openai_parts import Use, epoch
+from outlay.simulator.worlds.openai_parts import Line, Use, epoch
 from outlay.simulator.worlds.truth import exact_sum
 
 USAGE_SCOPE, MANAGEMENT_SCOPE = "api.usage.read", "api.management.read"
@@ -95,12 +94,8 @@ def _page(ask: Ask, window: tuple[int, int], seconds: int, limit: int, bucket: C
     return Answer(body)
 
 
-def _bucket(start: int, seconds: int, results: Iterable[bytes]) -> bytes:
-    return b'{"object":"bucket","start_time":%d,"end_time":%d,"results":[%b]}' % (
-        start,
-        start + seconds,
-        b",".join(results),
-    )
+def _bucket(start: int, seconds: int, results: Iterable[Mapping[str, Any]]) -> bytes:
+    return to_json({"object": "bucket", "start_time": start, "end_time": start + seconds, "results": list(results)})
 
 
 def _day_of(second: int) -> date:
@@ -135,18 +130,18 @@ def costs(ask: Ask) -> Answer:
 
 
 def _cost_bucket(account: OpenAIAccount, at: int, groups: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> bytes:
-    rows: dict[tuple[str | None, ...], list[Any]] = {}
+    rows: dict[tuple[str | None, ...], list[Line]] = {}
+    wanted = {name: values for name, values in wanted.items() if values}
     for run in account.runs.on(_day_of(at)):
         for line in run.lines:
-            if all(not values or line.dims[name] in values for name, values in wanted.items()):
+            if not wanted or all(line.dims[name] in values for name, values in wanted.items()):
                 rows.setdefault(tuple(line.dims[name] for name in groups), []).append(line)
     return _bucket(at, _DAY, (_cost_result(dict(zip(groups, key, strict=True)), lines) for key, lines in rows.items()))
 
 
-def _cost_result(dims: Mapping[str, str | None], lines: Sequence[Any]) -> bytes:
-    value: Decimal | str = exact_sum(line.amount for line in lines)
-    if any(line.as_text for line in lines):
-        value = format(cast(Decimal, value), "f")
+def _cost_result(dims: Mapping[str, str | None], lines: Sequence[Line]) -> dict[str, Any]:
+    amount = lines[0].amount if len(lines) == 1 else exact_sum(line.amount for line in lines)
+    value = format(amount, "f") if any(line.as_text for line in lines) else amount
     result: dict[str, Any] = {"object": "organization.costs.result", "amount": {"value": value, "currency": "usd"}}
     result |= {name: dims.get(name) for name in _COST_GROUPS}
     if "line_item" in dims:
@@ -154,7 +149,7 @@ def _cost_result(dims: Mapping[str, str | None], lines: Sequence[Any]) -> bytes:
         quantities = [line.quantity for line in lines if line.quantity is not None]
         result["quantity"] = exact_sum(quantities) if quantities and len(units) == 1 else None
         result["quantity_unit"] = units.pop() if len(units) == 1 else None
-    return to_json(result)
+    return result
 
 
 def usage(kind: str, ask: Ask) -> Answer:
@@ -192,13 +187,13 @@ def _usage_bucket(
     )
 
 
-def _usage_result(kind: str, dims: Mapping[str, Any], uses: Sequence[Use]) -> bytes:
+def _usage_result(kind: str, dims: Mapping[str, Any], uses: Sequence[Use]) -> dict[str, Any]:
     dimensions, _, noun = _KINDS[kind]
     result: dict[str, Any] = {"object": f"organization.usage.{noun}.result"}
     for use in uses:
         for field, count in use.counts.items():
             result[field] = result.get(field, 0) + count
-    return to_json(result | {name: dims.get(name) for name in dimensions})
+    return result | {name: dims.get(name) for name in dimensions}
 
 
 def admit(ask: Ask, endpoint: Endpoint | None) -> None:

@@ -37,7 +37,7 @@ COST_DIMS = ("cost_type", "model", "token_type", "service_tier", "context_window
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A workspace. Old reports write the default one as null, the analytics write its id."""
+    """A workspace; old reports write the default one as null, the analytics write its id."""
 
     id: str
     name: str

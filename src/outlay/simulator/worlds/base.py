@@ -20,7 +20,7 @@ _LETTERS = string.ascii_letters + string.digits
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """What an account is drawn from. Equal plots give equal accounts, and a day does not depend on the others."""
+    """What an account is drawn from: equal plots give equal accounts, and a day does not depend on the others."""
 
     seed: int
     provider: str
