@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import msgspec
 
@@ -11,7 +12,6 @@ from outlay.analysis.answer import Incomplete
 from outlay.analysis.query import Query
 from outlay.clock import Clock, day_of, month_start
 from outlay.errors import OutlayError
-from outlay.model.batch import Partition
 from outlay.model.facts import Charge, Revenue, Usage
 from outlay.providers import PROVIDERS
 from outlay.providers.base import Dataset
@@ -28,27 +28,31 @@ _NOTHING_HINT = "The ledger holds nothing that this question asks for: run `outl
 _FAILED_HINT = "Run `outlay doctor` for this connection."
 
 
-class Known(msgspec.Struct, frozen=True, order=True):
-    """What is known of one partition."""
+class Span(msgspec.Struct, frozen=True, kw_only=True):
+    """Neighbouring partitions of one dataset of which the same is known."""
 
-    partition: Partition
+    connection: str
+    dataset: str
+    first: date
+    end: date
+    """Exclusive."""
+    last_start: datetime
+    """When the last of the partitions begins."""
+    partitions: int
     committed: bool
-    """Whether facts of it are in the ledger at all."""
-    problem: str | None = None
-    """The error code of its last fetch, when that failed; facts that are there are then stale."""
-    since: datetime | None = None
+    """Whether facts of them are in the ledger at all."""
+    problem: str | None
+    """The error code of the last fetch, when that failed; facts that are there are then stale."""
+    since: datetime | None
     """When it began to fail."""
-    checked_at: datetime | None = None
-    """When the vendor last confirmed it."""
+    checked_at: datetime | None
+    """When the vendor last confirmed one of them."""
 
 
 class Coverage(msgspec.Struct, frozen=True):
-    """Everything that is known about the partitions of the ledger.
+    """Everything that is known about the partitions of the ledger, by connection and dataset, oldest span first."""
 
-    Order: by connection, dataset and start.
-    """
-
-    known: tuple[Known, ...]
+    datasets: Mapping[tuple[str, str], Sequence[Span]]
     providers: Mapping[str, str]
     """Connection to provider."""
     today: date
@@ -57,24 +61,19 @@ class Coverage(msgspec.Struct, frozen=True):
     def of(cls, ledger: Ledger, query: Query, clock: Clock) -> Coverage:
         """Return what a ledger knows at this moment."""
         held = dict(ledger.query("SELECT DISTINCT connection, provider FROM batches").rows)
-        known = {
-            partition: Known(partition, committed=True, checked_at=each.checked_at)
-            for connection in held
-            for partition, each in ledger.committed(connection).items()
-        }
-        for trouble in ledger.troubles():
-            partition = trouble.partition
-            checked_at = known[partition].checked_at if partition in known else None
-            known[partition] = Known(partition, trouble.committed, trouble.problem, trouble.since, checked_at)
-        ordered = tuple(known[partition] for partition in sorted(known))
-        return cls(ordered, {**query.configured, **held}, day_of(clock()))
+        found: dict[tuple[str, str], list[Span]] = {}
+        for span in spans(ledger):
+            found.setdefault((span.connection, span.dataset), []).append(span)
+        return cls(found, {**query.configured, **held}, day_of(clock()))
 
-    def datasets(self) -> dict[tuple[str, str], list[Known]]:
-        """Return the partitions of each connection and dataset."""
-        found: dict[tuple[str, str], list[Known]] = {}
-        for each in self.known:
-            found.setdefault((each.partition.connection, each.partition.dataset), []).append(each)
-        return found
+    @property
+    def connections(self) -> frozenset[str]:
+        """Return the connections of which anything is known."""
+        return frozenset(connection for connection, _ in self.datasets)
+
+    def of_connection(self, connection: str) -> list[Span]:
+        """Return everything that is known of one connection."""
+        return [span for (name, _), spans_ in self.datasets.items() if name == connection for span in spans_]
 
     def dataset(self, connection: str, name: str) -> Dataset | None:
         """Return the provider's description of a dataset, or None for one that was imported or is no longer known."""
@@ -82,42 +81,83 @@ class Coverage(msgspec.Struct, frozen=True):
 
     def superseded(self, connection: str, dataset: str, start: datetime) -> bool:
         """Tell whether a later reading of a dataset is committed, so that an older one no longer speaks."""
-        return any(
-            each.committed and each.partition.period.start > start
-            for each in self.known
-            if each.partition.connection == connection and each.partition.dataset == dataset
-        )
+        return any(span.committed and span.last_start > start for span in self.datasets.get((connection, dataset), ()))
 
     def days(self, connection: str, kind: type) -> frozenset[date]:
         """Return the days for which a connection's facts of one kind are all committed and not stale."""
-        spans: list[frozenset[date]] = []
-        for (name, dataset), partitions in self.datasets().items():
-            if name == connection and self.yields(connection, dataset, (kind,)):
-                spans.append(
-                    frozenset(
-                        day
-                        for each in partitions
-                        if each.committed and each.problem is None
-                        for day in each.partition.period.days()
-                    )
-                )
-        return frozenset.intersection(*spans) if spans else frozenset()
+        each = [
+            frozenset(
+                day
+                for span in spans_
+                if span.committed and span.problem is None
+                for day in days_between(span.first, span.end)
+            )
+            for (name, dataset), spans_ in self.datasets.items()
+            if name == connection and self.yields(connection, dataset, (kind,))
+        ]
+        return frozenset.intersection(*each) if each else frozenset()
 
     def holds(self, connection: str, kind: type, first: date, to: date) -> bool:
         """Tell whether any partition with facts of one kind is committed in a period."""
         return any(
-            each.committed
-            and each.partition.connection == connection
-            and each.partition.period.first_day < to
-            and each.partition.period.end_day > first
-            and self.yields(connection, each.partition.dataset, (kind,))
-            for each in self.known
+            span.committed and span.first < to and span.end > first
+            for span in self.of_connection(connection)
+            if self.yields(connection, span.dataset, (kind,))
         )
 
     def yields(self, connection: str, name: str, kinds: Sequence[type]) -> bool:
         """Tell whether a dataset may hold facts of one of some kinds; one that is not described may hold any."""
         dataset = self.dataset(connection, name)
         return dataset is None or not set(kinds).isdisjoint(dataset.yields)
+
+
+def spans(ledger: Ledger) -> Iterator[Span]:
+    """Yield what the state database knows of every partition, neighbours alike as one.
+
+    Read as plain numbers: a ledger of years holds tens of thousands of partitions, and every answer asks for them.
+    """
+    from sqlalchemy import select
+
+    from outlay.store.state import partitions as table
+
+    c = table.c
+    same = (c.connection, c.dataset, c.batch_id.is_not(None), c.problem)
+    query = select(*same, c.period_start, c.period_end, c.stale_since, c.checked_at).where(~c.writing)
+    run: list[tuple[Any, ...]] = []
+    for found in ledger.state.read(query.order_by(c.connection, c.dataset, c.period_start)):
+        row = tuple(found)
+        if run and (run[-1][:4] != row[:4] or run[-1][5] != row[4]):
+            yield _span(run)
+            run = []
+        run.append(row)
+    if run:
+        yield _span(run)
+
+
+def _span(run: Sequence[tuple[Any, ...]]) -> Span:
+    from outlay.store.state import moment
+
+    connection, dataset, committed, problem, start, *_ = run[0]
+    since = min((row[6] for row in run if row[6] is not None), default=None)
+    checked_at = max((row[7] for row in run if row[7] is not None), default=None)
+    return Span(
+        connection=connection,
+        dataset=dataset,
+        first=moment(start).date(),
+        end=(moment(run[-1][5]) - timedelta(microseconds=1)).date() + timedelta(days=1),
+        last_start=moment(run[-1][4]),
+        partitions=len(run),
+        committed=bool(committed),
+        problem=problem,
+        since=None if since is None else moment(since),
+        checked_at=None if checked_at is None else moment(checked_at),
+    )
+
+
+def days_between(first: date, end: date) -> Iterator[date]:
+    """Yield the days from the first up to but not including the end."""
+    for offset in range((end - first).days):
+        yield first + timedelta(days=offset)
 
 
 _DATASETS = {(provider.id, dataset.name): dataset for provider in PROVIDERS for dataset in provider.datasets}
@@ -139,61 +179,59 @@ def gaps_of(coverage: Coverage, query: Query, kinds: Sequence[type], clock: Cloc
     found: list[Incomplete] = []
     spoken: set[str] = set()
     wanted = {value for name, value in query.where if name == "dataset"}
-    for (connection, dataset), partitions in coverage.datasets().items():
+    for (connection, dataset), spans_ in coverage.datasets.items():
         if not query.asked(connection, coverage.providers.get(connection, "")):
             continue
         spoken.add(connection)
         if (wanted and dataset not in wanted) or not coverage.yields(connection, dataset, kinds):
             continue
-        found += _gaps(coverage, partitions, first, to)
+        found += _gaps(coverage, spans_, first, to)
     found += _silent(query, coverage, spoken, first, to)
     if not set(kinds).isdisjoint(_DAILY):
         found += _never(query, coverage, kinds, first, to)
     return tuple(sorted(found))
 
 
-def _gaps(coverage: Coverage, partitions: list[Known], first: date, to: date) -> list[Incomplete]:
-    connection, name = partitions[0].partition.connection, partitions[0].partition.dataset
+def _gaps(coverage: Coverage, spans_: Sequence[Span], first: date, to: date) -> list[Incomplete]:
+    connection, name = spans_[0].connection, spans_[0].dataset
     dataset = coverage.dataset(connection, name)
     if dataset is not None and dataset.grain in {"reading", "names"}:
-        return _reading_gaps(coverage, partitions, to)
-    reasons = dict.fromkeys(_expected(coverage, dataset, partitions, first, to), NOT_SYNCED)
-    for each in partitions:
-        for day in each.partition.period.days():
-            if first <= day < to:
-                reasons[day] = each.problem or ""
+        return _reading_gaps(coverage, spans_, to)
+    reasons = dict.fromkeys(_expected(coverage, dataset, spans_, first, to), NOT_SYNCED)
+    for span in spans_:
+        for day in days_between(max(span.first, first), min(span.end, to)):
+            reasons[day] = span.problem or ""
     return [
-        Incomplete(connection=connection, dataset=name, period=span, why=why, hint=hint_for(why, connection))
-        for span, why in _merged(reasons)
+        Incomplete(connection=connection, dataset=name, period=days, why=why, hint=hint_for(why, connection))
+        for days, why in _merged(reasons)
         if why
     ]
 
 
 def _expected(
-    coverage: Coverage, dataset: Dataset | None, partitions: list[Known], first: date, to: date
-) -> list[date]:
-    """Return the days a dataset should speak for: all from its first to yesterday, by its own grain."""
+    coverage: Coverage, dataset: Dataset | None, spans_: Sequence[Span], first: date, to: date
+) -> Iterator[date]:
+    """Yield the days a dataset should speak for: all from its first to yesterday, by its own grain.
+
+    A period that holds nothing of the dataset at all is expected whole, up to today: its sums would be empty.
+    """
     if dataset is None:
-        return []
-    known_from = min(each.partition.period.first_day for each in partitions)
-    until = month_start(coverage.today) if dataset.grain == "month" else coverage.today
-    begin, end = max(first, known_from), min(to, until)
-    if not any(first <= day < to for each in partitions for day in each.partition.period.days()):
-        begin = first
-        end = max(end, min(to, coverage.today + timedelta(days=1)))
-    return [begin + timedelta(days=offset) for offset in range((end - begin).days)]
+        return
+    begin = max(first, min(span.first for span in spans_))
+    end = min(to, month_start(coverage.today) if dataset.grain == "month" else coverage.today)
+    if not any(span.first < to and span.end > first for span in spans_):
+        begin, end = first, min(to, coverage.today + timedelta(days=1))
+    yield from days_between(begin, end)
 
 
-def _reading_gaps(coverage: Coverage, partitions: list[Known], to: date) -> list[Incomplete]:
+def _reading_gaps(coverage: Coverage, spans_: Sequence[Span], to: date) -> list[Incomplete]:
     """Say when the last attempt to read the present state failed."""
-    seen = [each for each in partitions if each.partition.period.first_day < to]
-    last = seen[-1] if seen else None
+    last = max((span for span in spans_ if span.first < to), key=lambda span: span.last_start, default=None)
     if last is None or last.problem is None:
         return []
-    connection, name = last.partition.connection, last.partition.dataset
-    why = last.problem
-    span = (last.partition.period.first_day, min(last.partition.period.end_day, coverage.today + timedelta(days=1)))
-    return [Incomplete(connection=connection, dataset=name, period=span, why=why, hint=hint_for(why, connection))]
+    days = (last.first, min(last.end, coverage.today + timedelta(days=1)))
+    hint = hint_for(last.problem, last.connection)
+    return [Incomplete(connection=last.connection, dataset=last.dataset, period=days, why=last.problem, hint=hint)]
 
 
 def _merged(reasons: Mapping[date, str]) -> list[tuple[tuple[date, date], str]]:
@@ -213,8 +251,7 @@ def _silent(
     """Name the connections that should be in the ledger and are not; an answer over nothing is never a zero."""
     configured = {name for name, provider in query.configured.items() if query.asked(name, provider)}
     expected = configured | set(query.connections)
-    held = {each.partition.connection for each in coverage.known}
-    missing = sorted(expected - held)
+    missing = sorted(expected - coverage.connections)
     found = [
         Incomplete(
             connection=name, dataset=ANY, period=(first, to), why=NEVER_SYNCED, hint=_NEVER_HINT.format(connection=name)
@@ -230,15 +267,13 @@ def _silent(
 
 def _never(query: Query, coverage: Coverage, kinds: Sequence[type], first: date, to: date) -> list[Incomplete]:
     """Name the connections whose vendor offers such facts by default, while the ledger knows of none."""
-    held = {each.partition.connection for each in coverage.known}
-    datasets = coverage.datasets()
     return [
         Incomplete(
             connection=name, dataset=ANY, period=(first, to), why=NEVER_SYNCED, hint=_NEVER_HINT.format(connection=name)
         )
         for name, provider in coverage.providers.items()
-        if name in held and query.asked(name, provider) and _offers(provider, kinds)
-        if not any(known == name and coverage.yields(name, dataset, kinds) for known, dataset in datasets)
+        if name in coverage.connections and query.asked(name, provider) and _offers(provider, kinds)
+        if not any(known == name and coverage.yields(name, dataset, kinds) for known, dataset in coverage.datasets)
     ]
 
 

@@ -65,6 +65,10 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
             )
         return first, to
 
+    def dimensions(self, default: tuple[str, ...]) -> tuple[str, ...]:
+        """Return what rows are grouped by, each dimension once."""
+        return tuple(dict.fromkeys(default if self.by is None else self.by))
+
     def asked(self, connection: str, provider: str) -> bool:
         """Tell whether a connection is within the question's filters."""
         return _allows(self.connections, self.where, "connection", connection) and _allows(

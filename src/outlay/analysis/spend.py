@@ -27,7 +27,14 @@ from outlay.model.facts import Charge, Revenue
 from outlay.store import Ledger
 
 DEFAULT_BY = ("provider",)
-RANK = "CASE {column} " + " ".join(f"WHEN '{basis}' THEN {rank}" for rank, basis in enumerate(BEST_FIRST)) + " END"
+RANK = "CASE basis " + " ".join(f"WHEN '{basis}' THEN {rank}" for rank, basis in enumerate(BEST_FIRST)) + " END"
+_COARSE = {
+    "connection": "c",
+    "service": "s",
+    "day": "CAST(t AS DATE)",
+    "month": "CAST(date_trunc('month', t) AS DATE)",
+}
+"""Dimensions computed from the few grouped rows instead of from every charge."""
 _IDENTITY = frozenset({"day", "month", "connection", "provider", "service"})
 """Filters on these cannot split a connection, day and service: they may run before the best basis is chosen."""
 
@@ -66,7 +73,7 @@ def spend(ledger: Ledger, query: Query | None = None, *, clock: Clock = system_c
     Raises: ConfigError for unknown dimensions, an unknown basis or an empty period.
     """
     query = query or Query()
-    by = query.by if query.by is not None else DEFAULT_BY
+    by = query.dimensions(DEFAULT_BY)
     sql, parameters = spend_sql(query, by, clock)
     rows = tuple(_spend_row(by, values) for values in ledger.query(sql, parameters).rows)
     first, to = query.period(clock)
@@ -95,36 +102,40 @@ def spend_sql(
     for dimension, values in where_values(query.where).items():
         expression, bound = CHARGES.expression(dimension)
         (before if dimension in _IDENTITY else during).add_choice(expression, bound, values)
-    keys, key_parameters = _keys(by, columns)
+    finer, finer_parameters = _finer(by, columns)
     only = f" FILTER (WHERE {during.sql})" if during.clauses else ""
     chosen = {None: "basis_rank = best_rank", ALL_BASES: "TRUE"}.get(basis, "basis = ?")
-    named = [f"k{index}" for index in range(len(by))]
+    keys = [f"{_COARSE.get(dimension, f'k{index}')} AS d{index}" for index, dimension in enumerate(by)]
     sql = f"""
         WITH fine AS (
-            SELECT x_Connection AS c, CAST(ChargePeriodStart AS DATE) AS d, ServiceName AS s, {keys}
-                   BillingCurrency AS currency, x_Basis AS basis, {RANK.format(column="x_Basis")} AS basis_rank,
+            SELECT x_Connection AS c, ChargePeriodStart AS t, ServiceName AS s, {"".join(finer)}
+                   BillingCurrency AS currency, x_Basis AS basis,
                    sum(BilledCost){only} AS billed, sum(EffectiveCost){only} AS effective, sum(ListCost){only} AS list,
                    count(*){only} AS counted, count(ListCost){only} AS listed
             FROM charges WHERE {before.sql} GROUP BY ALL
         ), ranked AS (
-            SELECT *, min(basis_rank) OVER (PARTITION BY c, d, s) AS best_rank FROM fine
+            SELECT *, {RANK} AS basis_rank, min({RANK}) OVER (PARTITION BY c, CAST(t AS DATE), s) AS best_rank FROM fine
         )
-        SELECT {"".join(f"{name}, " for name in named)}currency, basis, sum(billed), sum(effective),
+        SELECT {"".join(f"{key}, " for key in keys)}currency, basis, sum(billed), sum(effective),
                CASE WHEN sum(counted) = sum(listed) THEN sum(list) END
         FROM ranked WHERE counted > 0 AND {chosen} GROUP BY ALL
-        ORDER BY {"".join(f"{name} NULLS LAST, " for name in named)}currency, min(basis_rank)
+        ORDER BY {"".join(f"d{index} NULLS LAST, " for index in range(len(by)))}currency, min(basis_rank)
     """
-    parameters = [*key_parameters, *during.parameters * 5, *before.parameters]
+    parameters = [*finer_parameters, *during.parameters * 5, *before.parameters]
     return sql, [*parameters, basis] if chosen.endswith("?") else parameters
 
 
-def _keys(by: Sequence[str], columns: Columns) -> tuple[str, list[object]]:
+def _finer(by: Sequence[str], columns: Columns) -> tuple[list[str], list[object]]:
+    """Return the SQL of the dimensions that the connection, day and service do not settle."""
     parts, parameters = [], []
     for index, dimension in enumerate(by):
-        expression, bound = columns.expression(dimension)
-        parts.append(f"{expression} AS k{index},")
-        parameters += bound
-    return " ".join(parts), parameters
+        if dimension not in _COARSE:
+            expression, bound = columns.expression(dimension)
+            # A connection has one provider: one more key to group by would only cost time.
+            single = f"any_value({expression})" if dimension == "provider" else expression
+            parts.append(f"{single} AS k{index}, ")
+            parameters += bound
+    return parts, parameters
 
 
 def _dimensions(by: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
@@ -149,7 +160,7 @@ def revenue(ledger: Ledger, query: Query | None = None, *, clock: Clock = system
     Raises: ConfigError for unknown dimensions, an unknown basis or an empty period.
     """
     query = query or Query()
-    by = query.by if query.by is not None else DEFAULT_BY
+    by = query.dimensions(DEFAULT_BY)
     condition = scope(REVENUE, query, clock)
     for dimension, values in where_values(query.where).items():
         condition.add_choice(*REVENUE.expression(dimension), values)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from outlay.analysis.answer import Answer, Listed
-from outlay.analysis.coverage import Coverage, gaps_of, hint_for
+from outlay.analysis.coverage import Coverage, Span, gaps_of, hint_for
 from outlay.analysis.forecast import HISTORY_DAYS, Fee, Series, month_total
 from outlay.analysis.query import CHARGES, Query
 from outlay.analysis.readings import BalanceRow, LimitRow, balance_rows, limit_rows
@@ -134,23 +134,29 @@ def status(ledger: Ledger, query: Query | None = None, *, clock: Clock = system_
     limits = limit_rows(ledger, query, coverage, clock)
     balances = balance_rows(ledger, query, coverage, clock)
     wrong = mismatches(ledger, query, clock)
-    rows = tuple(
-        StatusRow(
-            connection=name,
-            provider=provider,
-            spend=_spent(days.get(name, []), first, to),
-            forecast=_forecast(days.get(name, []), coverage.days(name, Charge), today),
-            nearest_limit=_nearest([limit for limit in limits if limit.connection == name]),
-            balances=_left([balance for balance in balances if balance.connection == name]),
-            checked_at=_checked_at(coverage, name),
-            stale_since=_stale_since(coverage, name),
-            trouble=(*_failures(coverage, name), *_mismatches([each for each in wrong if each.connection == name])),
+    rows = []
+    for name, provider in sorted(coverage.providers.items()):
+        if not query.asked(name, provider):
+            continue
+        spans, lines = coverage.of_connection(name), days.get(name, [])
+        failures = [*_failures(spans), *_mismatches([each for each in wrong if each.connection == name])]
+        rows.append(
+            StatusRow(
+                connection=name,
+                provider=provider,
+                spend=_spent(lines, first, to),
+                forecast=_forecast(lines, coverage.days(name, Charge), today),
+                nearest_limit=_nearest([limit for limit in limits if limit.connection == name]),
+                balances=_left([balance for balance in balances if balance.connection == name]),
+                checked_at=_checked_at(spans),
+                stale_since=_stale_since(spans),
+                trouble=tuple(failures),
+            )
         )
-        for name, provider in sorted(coverage.providers.items())
-        if query.asked(name, provider)
-    )
     incomplete = gaps_of(coverage, query, (Charge,), clock)
-    return Answer(from_=first, to=to, by=("connection",), rows=rows, incomplete=incomplete, columns=StatusRow.shown)
+    return Answer(
+        from_=first, to=to, by=("connection",), rows=tuple(rows), incomplete=incomplete, columns=StatusRow.shown
+    )
 
 
 class _Line(msgspec.Struct, frozen=True):
@@ -225,29 +231,27 @@ def _left(balances: Sequence[BalanceRow]) -> tuple[Left, ...]:
     )
 
 
-def _checked_at(coverage: Coverage, connection: str) -> datetime | None:
-    times = [each.checked_at for each in coverage.known if each.partition.connection == connection and each.checked_at]
-    return max(times, default=None)
+def _checked_at(spans: Sequence[Span]) -> datetime | None:
+    return max((span.checked_at for span in spans if span.checked_at), default=None)
 
 
-def _stale_since(coverage: Coverage, connection: str) -> datetime | None:
-    times = [each.since for each in coverage.known if each.partition.connection == connection and each.since]
-    return min(times, default=None)
+def _stale_since(spans: Sequence[Span]) -> datetime | None:
+    return min((span.since for span in spans if span.since), default=None)
 
 
-def _failures(coverage: Coverage, connection: str) -> list[Trouble]:
+def _failures(spans: Sequence[Span]) -> list[Trouble]:
     """Return one line per dataset and reason of failure."""
     counts: dict[tuple[str, str], int] = {}
-    for each in coverage.known:
-        if each.partition.connection == connection and each.problem is not None:
-            key = (each.partition.dataset, each.problem)
-            counts[key] = counts.get(key, 0) + 1
+    for span in spans:
+        if span.problem is not None:
+            key = (span.dataset, span.problem)
+            counts[key] = counts.get(key, 0) + span.partitions
     return [
         Trouble(
             code=problem,
             where=dataset,
             says=f"{count} partition{'s' if count > 1 else ''} could not be fetched",
-            hint=hint_for(problem, connection),
+            hint=hint_for(problem, spans[0].connection),
         )
         for (dataset, problem), count in sorted(counts.items())
     ]

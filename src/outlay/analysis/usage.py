@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from outlay.analysis.answer import Answer, Grouped
 from outlay.analysis.coverage import gaps
@@ -35,7 +36,7 @@ def usage(ledger: Ledger, query: Query | None = None, *, clock: Clock = system_c
     Raises: ConfigError for unknown dimensions or an empty period.
     """
     query = query or Query()
-    by = query.by if query.by is not None else DEFAULT_BY
+    by = query.dimensions(DEFAULT_BY)
     condition = scope(USAGE, query, clock)
     filters = where_values(query.where)
     for dimension, values in filters.items():
@@ -50,16 +51,8 @@ def usage(ledger: Ledger, query: Query | None = None, *, clock: Clock = system_c
         SELECT {"".join(keys)}meter, unit, basis, sum(quantity)
         FROM usage WHERE {condition.sql} GROUP BY ALL ORDER BY ALL NULLS LAST
     """
-    rows = tuple(
-        UsageRow(
-            dimensions={name: dimension_value(name, value) for name, value in zip(by, values, strict=False)},
-            meter=values[-4],
-            unit=values[-3],
-            basis=Basis(values[-2]) if values[-2] else None,
-            quantity=values[-1],
-        )
-        for values in ledger.query(sql, [*parameters, *condition.parameters]).rows
-    )
+    found = ledger.query(sql, [*parameters, *condition.parameters]).rows
+    rows = tuple(_row(by, values) for values in found)
     first, to = query.period(clock)
     return Answer(
         from_=first,
@@ -69,6 +62,17 @@ def usage(ledger: Ledger, query: Query | None = None, *, clock: Clock = system_c
         incomplete=gaps(ledger, query, (Usage,), clock),
         names=names_for(ledger, by, rows),
         columns=(*by, *UsageRow.measures),
+    )
+
+
+def _row(by: Sequence[str], values: Sequence[Any]) -> UsageRow:
+    meter, unit, basis, quantity = values[len(by) :]
+    return UsageRow(
+        dimensions={name: dimension_value(name, value) for name, value in zip(by, values, strict=False)},
+        meter=meter,
+        unit=unit,
+        quantity=quantity,
+        basis=Basis(basis) if basis else None,
     )
 
 
