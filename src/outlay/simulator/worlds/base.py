@@ -91,7 +91,7 @@ class Diary(Generic[Entry]):
 
 
 class Account:
-    """One customer's account at one vendor. Subclasses fill `diaries` and answer `truth`."""
+    """One customer's account at one vendor; a subclass fills `diaries` and answers `truth`."""
 
     def __init__(self, plot: Plot) -> None:
         self.plot = plot
