@@ -215,7 +215,10 @@ class FanOut:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Endpoint(Generic[Page]):
-    """One way to get a dataset over HTTP. Keep each a module constant, so that `facts` is checked against `page`."""
+    """One way to get a dataset over HTTP.
+
+    Keep each a module constant, so that `facts` is checked against `page`.
+    """
 
     name: str
     path: str

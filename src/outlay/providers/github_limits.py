@@ -82,7 +82,10 @@ class CopilotBilling(Struct):
 
 
 class Quota(Struct):
-    """One REST quota; `reset` is Unix seconds. An entry without a limit is no quota."""
+    """One REST quota; `reset` is Unix seconds.
+
+    An entry without a limit is no quota.
+    """
 
     limit: int | None = None
     used: int | None = None

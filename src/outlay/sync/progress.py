@@ -8,7 +8,10 @@ from outlay.sync.report import ConnectionReport
 
 
 class Progress(Protocol):
-    """Receive a sync's progress. Calls come from one thread, in the order things happen."""
+    """Receive a sync's progress.
+
+    Calls come from one thread, in the order things happen.
+    """
 
     def planned(self, connection: str, partitions: int) -> None:
         """Learn how many partitions a connection is asked for."""
