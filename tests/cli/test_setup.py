@@ -134,7 +134,7 @@ def test_connect_refuses_what_would_not_work(line: Any, arguments: tuple[str, ..
 
 def test_connect_cannot_break_into_the_file(line: Any) -> None:
     """What is given is quoted: it cannot open a table or another key."""
-    evil = 'a"\nprovider = "x"\n[outlay]\ncurrency = "XXX"'
+    evil = 'a"\nprovider = "x"\n[outlay]\ncurrency = "EUR"'
     line("connect", "openai", "--credential", f"file:{evil}")
     config = parse(written(line), Path("outlay.toml"), line.home)
     assert config.currency == "USD"
