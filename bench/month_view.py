@@ -22,9 +22,7 @@ def main() -> None:
             answer = ledger.spend(from_=first, to=today.replace(day=1), by=("provider", "day"))
             took.append((time.perf_counter() - started) * 1000)
             assert answer.rows
-    print(
-        f"month view: first {took[0]:.0f} ms, then median {statistics.median(took[1:]):.0f} ms (max {max(took[1:]):.0f})"
-    )
+    print(f"month: first {took[0]:.0f} ms, then median {statistics.median(took[1:]):.0f} ms (max {max(took[1:]):.0f})")
 
 
 if __name__ == "__main__":

@@ -118,7 +118,8 @@ def small_sync(rounds: int) -> Figure:
             (folder / "outlay.toml").write_text(
                 f'[connections.openai]\nprovider = "openai"\ncredential = "env:K1"\nbase_url = "{url}/openai"\n'
                 f'since = "{day}"\ndatasets = ["costs"]\n'
-                f'[connections.anthropic]\nprovider = "anthropic"\ncredential = "env:K2"\nbase_url = "{url}/anthropic"\n'
+                '[connections.anthropic]\nprovider = "anthropic"\ncredential = "env:K2"\n'
+                f'base_url = "{url}/anthropic"\n'
                 f'since = "{day}"\ndatasets = ["costs"]\n'
                 f'[connections.github]\nprovider = "github"\ncredential = "env:K3"\nbase_url = "{url}/github"\n'
                 f'organization = "acme-labs"\nsince = "{day}"\ndatasets = ["usage"]\n'

@@ -33,12 +33,18 @@ def _none(_page: _Page, _ask: object) -> Iterable[Charge]:
     return ()
 
 
-NEW = Endpoint("costs-new", "/new", _Page, _none, EpochWindow("a", "b", days_max=60), since=date(2026, 10, 1), page_days=30)
+NEW = Endpoint(
+    "costs-new", "/new", _Page, _none, EpochWindow("a", "b", days_max=60), since=date(2026, 10, 1), page_days=30
+)
 OLD = Endpoint("costs-old", "/old", _Page, _none, EpochWindow("a", "b"), page_days=30)
 COSTS = Dataset("costs", "Costs", (Charge,), (NEW, OLD), horizon_days=3)
 PROJECTS = Dataset("projects", "Projects", (Name,), (Endpoint("projects", "/p", _Page, _none),), grain="names", order=0)
 LIMITS = Dataset(
-    "limits", "Limits", (Limit,), (Endpoint("limits", "/l/{p}", _Page, _none, each=FanOut("project", "p")),), grain="reading"
+    "limits",
+    "Limits",
+    (Limit,),
+    (Endpoint("limits", "/l/{p}", _Page, _none, each=FanOut("project", "p")),),
+    grain="reading",
 )
 MONTHS = Dataset("months", "Months", (Charge,), (Endpoint("months", "/m", _Page, _none),), grain="month", default=False)
 VENDOR = Provider(
@@ -58,7 +64,6 @@ VENDOR = Provider(
 
 def _connection(**fields: object) -> Connection:
     return Connection(name="c", provider="vendor", credential="env:KEY", **fields)  # type: ignore[arg-type]
-
 
 
 def _committed(days: Iterable[date], checked_after: timedelta, *, stale: bool = False) -> dict[Partition, Committed]:
@@ -132,7 +137,10 @@ def test_full_and_span_ask_for_exactly_the_span() -> None:
 def test_a_gap_is_bridged_when_that_saves_a_page() -> None:
     """Two due days ten days apart share one page of thirty; sixty days apart they do not."""
     settled = _committed(_days(date(2026, 8, 24), 91), timedelta(days=90))
-    for missing, windows in (((date(2026, 10, 5), date(2026, 10, 15)), 1), ((date(2026, 10, 1), date(2026, 11, 15)), 2)):
+    for missing, windows in (
+        ((date(2026, 10, 5), date(2026, 10, 15)), 1),
+        ((date(2026, 10, 1), date(2026, 11, 15)), 2),
+    ):
         known = {p: c for p, c in settled.items() if p.period.first_day not in missing}
         assert len(plan(_connection(datasets=("costs",)), VENDOR, known, NOW).works) == windows
 
@@ -148,7 +156,11 @@ def test_names_come_first_and_are_fetched_for_those_who_fan_out() -> None:
 def test_months_are_whole_months() -> None:
     """A month partition is the calendar month, the present one included."""
     works = plan(_connection(datasets=("months",), since=date(2026, 9, 17)), VENDOR, {}, NOW).works
-    assert sorted(p.first_day for w in works for p in w.partitions) == [date(2026, 9, 1), date(2026, 10, 1), date(2026, 11, 1)]
+    assert sorted(p.first_day for w in works for p in w.partitions) == [
+        date(2026, 9, 1),
+        date(2026, 10, 1),
+        date(2026, 11, 1),
+    ]
 
 
 def test_what_is_not_offered_falls_to_the_next_endpoint() -> None:

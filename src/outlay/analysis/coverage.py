@@ -245,9 +245,7 @@ def _merged(reasons: Mapping[date, str]) -> list[tuple[tuple[date, date], str]]:
     return spans
 
 
-def _silent(
-    query: Query, coverage: Coverage, spoken: Iterable[str], first: date, to: date
-) -> list[Incomplete]:
+def _silent(query: Query, coverage: Coverage, spoken: Iterable[str], first: date, to: date) -> list[Incomplete]:
     """Name the connections that should be in the ledger and are not; an answer over nothing is never a zero."""
     configured = {name for name, provider in query.configured.items() if query.asked(name, provider)}
     expected = configured | set(query.connections)
@@ -259,9 +257,7 @@ def _silent(
         for name in missing
     ]
     if not found and not list(spoken):
-        found.append(
-            Incomplete(connection=ANY, dataset=ANY, period=(first, to), why=NEVER_SYNCED, hint=_NOTHING_HINT)
-        )
+        found.append(Incomplete(connection=ANY, dataset=ANY, period=(first, to), why=NEVER_SYNCED, hint=_NOTHING_HINT))
     return found
 
 

@@ -88,9 +88,7 @@ def spend(ledger: Ledger, query: Query | None = None, *, clock: Clock = system_c
     )
 
 
-def spend_sql(
-    query: Query, by: Sequence[str], clock: Clock, columns: Columns = CHARGES
-) -> tuple[str, list[object]]:
+def spend_sql(query: Query, by: Sequence[str], clock: Clock, columns: Columns = CHARGES) -> tuple[str, list[object]]:
     """Return the one statement that answers `spend`.
 
     The charges are added up per connection, day and service first; only there can the best basis be told. A filter on

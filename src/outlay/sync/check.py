@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from decimal import Decimal
 from operator import attrgetter
 from typing import Any
 
@@ -131,7 +130,7 @@ def _plus(a: Fact, b: Fact) -> Fact:
     return b
 
 
-def _both(a: Any, b: Any) -> Any:  # noqa: ANN401 - money or decimal alike
+def _both(a: Any, b: Any) -> Any:
     if a is None or b is None:
         return None
     return plus(a, b) if isinstance(a, Decimal) else a + b

@@ -93,7 +93,9 @@ class ConnectionSync:
         fetch_id = new_id(self._clock())
         for item in self._items(work):
             try:
-                async for answer in self._wire.ask(work.dataset.name, work.endpoint, work.window, item, fetch_id=fetch_id):
+                async for answer in self._wire.ask(
+                    work.dataset.name, work.endpoint, work.window, item, fetch_id=fetch_id
+                ):
                     report.requests += 1
                     await self._take(work, collector, answer, report)
             except NotOfferedError as error:
