@@ -172,6 +172,22 @@ def test_an_amount_is_no_number(asker: Asker, provider: str) -> None:
     assert texts.count("NaN") == 1
 
 
+def test_an_amount_is_null(asker: Asker) -> None:
+    """One amount is there and says nothing."""
+    asker.faults.add("nan_amount", text=None)
+    assert [money(row) for row in rows(ask(asker, "openai"))].count(None) == 1
+
+
+def test_results_are_of_a_kind_nobody_knows(asker: Asker) -> None:
+    """Rows name an object that no contract has; pages and buckets stay what they are."""
+    asker.faults.add("unknown_kinds")
+    page = ask(asker, "openai").json
+    assert {row["object"] for bucket in page["data"] for row in bucket["results"]} == {
+        "organization.costs.result.unheard_of"
+    }
+    assert (page["object"], {bucket["object"] for bucket in page["data"] if bucket["results"]}) == ("page", {"bucket"})
+
+
 @ALL
 def test_rows_come_twice(asker: Asker, provider: str) -> None:
     """The last row of each list is sent twice."""

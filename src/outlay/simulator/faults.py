@@ -31,6 +31,7 @@ KINDS: dict[str, Times] = {
     "null_cursor": "forever",
     "extra_fields": "forever",
     "unknown_enums": "forever",
+    "unknown_kinds": "forever",
     "string_amounts": "forever",
     "nan_amount": "forever",
     "duplicate_rows": "forever",
@@ -51,7 +52,7 @@ class Fault:
            ("/v1/organization/costs", "*usage*"), `key` a credential with its label.
     Units: `after` matching requests pass before it strikes; `delay` is Retry-After seconds, None sends no such header,
            `delay_form` "date" writes it as an HTTP date; `seconds` slows an answer down; `megabytes` sizes a huge one;
-           `days` skews the Date header.
+           `days` skews the Date header; `text` is what stands for one amount, None for null.
     """
 
     kind: str
@@ -67,6 +68,7 @@ class Fault:
     megabytes: int = 50
     days: int = 1
     to: str = "http://elsewhere.invalid/"
+    text: str | None = "NaN"
     id: int = 0
 
 
@@ -206,12 +208,12 @@ def _delay(fault: Fault, now: datetime) -> str:
 
 def bend(answer: Answer, face: Face, faults: Iterable[Fault]) -> None:
     """Change the JSON of an answer as the faults say; anything but a JSON 200 stays as it is."""
-    bends = [_BENDS[fault.kind] for fault in faults if fault.kind in _BENDS]
+    bends = [fault for fault in faults if fault.kind in _BENDS]
     if not bends or answer.status != 200 or answer.media_type != "application/json":
         return
     value = json.loads(answer.body, parse_float=Decimal)
-    for change in bends:
-        value = change(value, face)
+    for fault in bends:
+        value = _BENDS[fault.kind](value, face, fault)
     answer.body = to_json(value)
 
 
@@ -226,21 +228,29 @@ def _everywhere(value: Any, change: Callable[[dict[str, Any]], None]) -> Any:
     return value
 
 
-def _extra_fields(value: Any, face: Face) -> Any:
+def _extra_fields(value: Any, face: Face, fault: Fault) -> Any:
     def add(row: dict[str, Any]) -> None:
         row["x_unheard_of"] = {"since": "tomorrow", "list": [1, None]}
 
     return _everywhere(value, add)
 
 
-def _unknown_enums(value: Any, face: Face) -> Any:
+def _unknown_enums(value: Any, face: Face, fault: Fault) -> Any:
     def rename(row: dict[str, Any]) -> None:
         row.update({k: f"{v}-unheard-of" for k, v in row.items() if k in face.enum_fields and isinstance(v, str)})
 
     return _everywhere(value, rename)
 
 
-def _string_amounts(value: Any, face: Face) -> Any:
+def _unknown_kinds(value: Any, face: Face, fault: Fault) -> Any:
+    def rename(row: dict[str, Any]) -> None:
+        if isinstance(row.get("object"), str) and not _has_rows(row):
+            row["object"] = f"{row['object']}.unheard_of"
+
+    return _everywhere(value, rename)
+
+
+def _string_amounts(value: Any, face: Face, fault: Fault) -> Any:
     def quote(row: dict[str, Any]) -> None:
         for name in face.money_fields & row.keys():
             if isinstance(row[name], int | Decimal):
@@ -249,19 +259,19 @@ def _string_amounts(value: Any, face: Face) -> Any:
     return _everywhere(value, quote)
 
 
-def _nan_amount(value: Any, face: Face) -> Any:
+def _nan_amount(value: Any, face: Face, fault: Fault) -> Any:
     spoiled: list[str] = []
 
     def spoil(row: dict[str, Any]) -> None:
         for name in face.money_fields & row.keys():
             if not spoiled and not isinstance(row[name], dict):
-                row[name] = "NaN"
+                row[name] = fault.text
                 spoiled.append(name)
 
     return _everywhere(value, spoil)
 
 
-def _duplicate_rows(value: Any, face: Face) -> Any:
+def _duplicate_rows(value: Any, face: Face, fault: Fault) -> Any:
     def copy(row: dict[str, Any]) -> None:
         for part in row.values():
             if isinstance(part, list) and part and isinstance(part[-1], dict) and not _has_rows(part[-1]):
@@ -274,30 +284,31 @@ def _has_rows(row: dict[str, Any]) -> bool:
     return any(isinstance(part, list) and (not part or isinstance(part[0], dict)) for part in row.values())
 
 
-def _null_dimensions(value: Any, face: Face) -> Any:
+def _null_dimensions(value: Any, face: Face, fault: Fault) -> Any:
     def blank(row: dict[str, Any]) -> None:
         row.update(dict.fromkeys(face.dimension_fields & row.keys()))
 
     return _everywhere(value, blank)
 
 
-def _repeat_cursor(value: Any, face: Face) -> Any:
+def _repeat_cursor(value: Any, face: Face, fault: Fault) -> Any:
     if isinstance(value, dict):
         value |= {name: True for name in ("has_more", "has_next_page") if name in value}
         value |= {"next_page": REPEATED_CURSOR} if "next_page" in value else {}
     return value
 
 
-def _null_cursor(value: Any, face: Face) -> Any:
+def _null_cursor(value: Any, face: Face, fault: Fault) -> Any:
     if isinstance(value, dict):
         value |= {name: True for name in ("has_more", "has_next_page") if name in value}
         value |= {name: None for name in ("next_page", "last_id") if name in value}
     return value
 
 
-_BENDS: dict[str, Callable[[Any, Face], Any]] = {
+_BENDS: dict[str, Callable[[Any, Face, Fault], Any]] = {
     "extra_fields": _extra_fields,
     "unknown_enums": _unknown_enums,
+    "unknown_kinds": _unknown_kinds,
     "string_amounts": _string_amounts,
     "nan_amount": _nan_amount,
     "duplicate_rows": _duplicate_rows,
