@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from outlay.errors import BugError, CurrencyMixError
+from outlay.errors import BugError, CurrencyMixError, StoreError
 from outlay.model import facts as f
 from outlay.model.basis import Basis
 from outlay.model.batch import Account, Batch, Partition
@@ -59,6 +59,18 @@ def test_a_wider_partition_takes_in_those_inside_it(ledger: Ledger) -> None:
     assert [known.batch_id for known in ledger.committed("alpha").values()] == ["month"]
 
 
+def test_days_may_take_the_place_of_a_month_but_not_of_a_part_of_it(ledger: Ledger) -> None:
+    """A month is replaced by all of its days at once; a part of it is refused, because days would count twice."""
+    month = Period.of_month(date(2026, 10, 1))
+    ledger.commit(ACCOUNT, [batch(month, [charge(month, "40")], "month")])
+    with pytest.raises(StoreError, match="cannot be replaced"):
+        ledger.commit(ACCOUNT, [costs(3, 1)])
+    assert [known.batch_id for known in ledger.committed("alpha").values()] == ["month"]
+    ledger.commit(ACCOUNT, [costs(number, 1, rows=1) for number in range(31)])
+    assert ledger.query("SELECT sum(BilledCost) FROM charges").rows == [(Decimal(31),)]
+    assert len(ledger.committed("alpha")) == 31
+
+
 def test_datasets_and_connections_do_not_touch_each_other(ledger: Ledger) -> None:
     """A replace of one dataset's day leaves the same day of another dataset and another connection alone."""
     ledger.commit(ACCOUNT, [costs(0, 1), batch(day(0), [charge(day(0), "7")], "other", dataset="it's")])
@@ -80,10 +92,11 @@ def test_two_batches_of_one_partition_are_a_bug(ledger: Ledger) -> None:
 
 def test_two_currencies_in_one_fact_are_refused(ledger: Ledger) -> None:
     """A charge billed in dollars and listed in euros never reaches a table."""
+    ledger.commit(ACCOUNT, [costs(0, 1)])
     mixed = charge(day(0), list_cost=Money.of(1, "EUR"))
     with pytest.raises(CurrencyMixError, match="USD and EUR"):
         ledger.commit(ACCOUNT, [batch(day(0), [mixed], "mixed")])
-    assert ledger.committed("alpha") == {}
+    assert [known.batch_id for known in ledger.committed("alpha").values()] == ["alpha-0-v1"]
 
 
 def test_a_charge_fills_the_focus_columns(ledger: Ledger) -> None:

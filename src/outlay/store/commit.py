@@ -7,20 +7,27 @@ broken-off commit left behind are replaced by the next one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from arro3.core import Table as ArrowTable
 
 from outlay.errors import BugError
 from outlay.model.batch import Account, Batch, Committed, Partition, Payload
 from outlay.providers.base import Bearer, Provider
 from outlay.store import rows
-from outlay.store.delta import Tables, any_of, quoted
+from outlay.store.columns import Columns
+from outlay.store.delta import Tables, quoted
 from outlay.store.names import merged
 from outlay.store.schema import TABLE_OF, Table, tables
+from outlay.store.spans import predicate, taken_in
 
 if TYPE_CHECKING:
     from outlay.store.state import Prior, State
+
+_Write = tuple[str, ArrowTable, str | None]
+"""A table, the rows to put into it, and the condition that selects those they replace; None where there are none."""
 
 _NOTHING: frozenset[str] = frozenset()
 
@@ -34,7 +41,7 @@ class _Commit:
         self.prior = prior
         self.provider = described(account.provider)
         self.parted = {batch.partition: _parted(batch) for batch in self.batches}
-        self.dropped = _inside(self.parted, prior)
+        self.dropped = taken_in(self.parted, prior)
 
     def tables(self, partition: Partition) -> frozenset[str]:
         """Return the tables in which a partition holds rows once the commit is done."""
@@ -63,25 +70,37 @@ def commit(
 ) -> None:
     """Put batches in the place of whatever their partitions held.
 
-    Raises: StoreError; BugError when a batch is of another connection or two are of one partition.
+    Raises: StoreError; BugError when a batch is of another connection or two are of one partition. Where it raises
+    before the first write, what was committed still counts as committed.
     """
     _refuse_mixed(account, batches)
     prior = state.prior(account.connection, {batch.partition.dataset for batch in batches}) if batches else {}
     plan = _Commit(account, batches, prior)
-    # The chain of batches is read before anything is written: a broken-off commit may have recorded its batch.
+    # Everything that can be refused is worked out before anything is written, the chain of batches included:
+    # a commit that broke off may have recorded its batch.
+    writes = _writes(store, plan, payloads)
     supersedes = _supersedes(store, plan) if batches else {}
     if batches:
         state.mark_writing(plan.touched())
-    if payloads:
-        store.append("payloads", rows.payloads(payloads))
-    for name in TABLE_OF.values():
-        if name == "names":
-            _commit_names(store, plan)
+    while writes:
+        # Let go of each table once it is written: together they are the larger part of a commit's memory.
+        table, made, where = writes.pop(0)
+        if where is None:
+            store.append(table, made)
         else:
-            _commit_table(store, plan, tables()[name])
+            store.replace(table, made, where)
     if batches:
         _record(store, plan, supersedes, now)
         state.finish([(_known(batch, now), plan.tables(batch.partition)) for batch in plan.batches], plan.dropped)
+
+
+def _writes(store: Tables, plan: _Commit, payloads: Sequence[Payload]) -> list[_Write]:
+    writes: list[_Write] = [("payloads", rows.payloads(payloads), None)] if payloads else []
+    for name in TABLE_OF.values():
+        write = _names(store, plan) if name == "names" else _facts(plan, tables()[name])
+        if write is not None:
+            writes.append(write)
+    return writes
 
 
 def _refuse_mixed(account: Account, batches: Sequence[Batch]) -> None:
@@ -124,16 +143,6 @@ def _parted(batch: Batch) -> Mapping[str, Sequence[Any]]:
     return parted
 
 
-def _inside(new: Mapping[Partition, object], prior: Mapping[Partition, Prior]) -> list[Partition]:
-    """Return earlier partitions that lie wholly inside one that is committed: its rows take the place of theirs."""
-    others = [partition for partition in prior if partition not in new]
-    if not others:
-        return []
-    return [
-        old for old in others if any(wide.dataset == old.dataset and wide.period.contains(old.period) for wide in new)
-    ]
-
-
 def _record(store: Tables, plan: _Commit, supersedes: Mapping[Partition, str | None], now: datetime) -> None:
     # A commit that broke off after its record is taken up again under the same batch: that is one batch, not two.
     fresh = [batch for batch in plan.batches if supersedes[batch.partition] != batch.batch_id]
@@ -164,31 +173,26 @@ def _last_batches(store: Tables, connection: str, of: Sequence[Partition]) -> di
     return {partition: last[key] for partition, key in keys.items() if key in last}
 
 
-def _commit_table(store: Tables, plan: _Commit, table: Table) -> None:
+def _facts(plan: _Commit, table: Table) -> _Write | None:
     chunks = [
         (batch, plan.parted[batch.partition][table.name])
         for batch in plan.batches
         if table.name in plan.parted[batch.partition]
     ]
     stale = [partition for partition in (*plan.parted, *plan.dropped) if table.name in plan.before(partition)]
-    if not chunks and not stale:
-        return
+    connection = plan.account.connection
     if not chunks:
-        store.replace(table.name, _empty(table), predicate(table, plan.account.connection, stale))
-        return
+        return (table.name, _empty(table), predicate(table, connection, stale)) if stale else None
     made = (
         rows.charges(plan.account, plan.provider, chunks)
         if table.name == "charges"
         else rows.facts(table.name, plan.account, chunks)
     )
-    if stale:
-        covered = {*stale, *(batch.partition for batch, _ in chunks)}
-        store.replace(table.name, made, predicate(table, plan.account.connection, covered))
-    else:
-        store.append(table.name, made)
+    covered = {*stale, *(batch.partition for batch, _ in chunks)}
+    return table.name, made, predicate(table, connection, covered) if stale else None
 
 
-def _commit_names(store: Tables, plan: _Commit) -> None:
+def _names(store: Tables, plan: _Commit) -> _Write | None:
     datasets = {
         batch.partition.dataset
         for batch in plan.batches
@@ -196,44 +200,16 @@ def _commit_names(store: Tables, plan: _Commit) -> None:
         or any("names" in known.tables for old, known in plan.prior.items() if old.dataset == batch.partition.dataset)
     }
     if not datasets:
-        return
-    table = tables()["names"]
+        return None
     listed = ", ".join(quoted(name) for name in sorted(datasets))
     where = f"connection = {quoted(plan.account.connection)} AND dataset IN ({listed})"
     known = store.select("names", f"SELECT * FROM t WHERE {where}")
-    made = merged(table, plan.account, plan.provider, plan.batches, datasets, known)
-    if known:
-        store.replace("names", made, where)
-    else:
-        store.append("names", made)
+    made = merged(tables()["names"], plan.account, plan.provider, plan.batches, datasets, known)
+    return "names", made, where if known else None
 
 
-def _empty(table: Table) -> Any:
-    from outlay.store.columns import Columns
-
+def _empty(table: Table) -> ArrowTable:
     return Columns(table, 0).table()
-
-
-def predicate(table: Table, connection: str, of: Iterable[Partition]) -> str:
-    """Return the SQL condition that selects exactly the rows of some partitions, neighbours taken together."""
-    ranges: list[tuple[str, datetime, datetime]] = []
-    for partition in sorted(of, key=lambda one: (one.dataset, one.period)):
-        start, end = partition.period.start, partition.period.end
-        if ranges and ranges[-1][0] == partition.dataset and start <= ranges[-1][2]:
-            dataset, first, last = ranges[-1]
-            ranges[-1] = (dataset, first, max(last, end))
-        else:
-            ranges.append((partition.dataset, start, end))
-    spans = [
-        f"({table.dataset} = {quoted(dataset)} AND {table.start} >= {_literal(start)}"
-        f" AND {table.end} <= {_literal(end)})"
-        for dataset, start, end in ranges
-    ]
-    return f"connection = {quoted(connection)} AND {any_of(spans)}"
-
-
-def _literal(at: datetime) -> str:
-    return f"arrow_cast('{at:%Y-%m-%dT%H:%M:%S.%f}', 'Timestamp(Microsecond, Some(\"UTC\"))')"
 
 
 def _known(batch: Batch, now: datetime) -> Committed:

@@ -14,8 +14,8 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from outlay.errors import LedgerVersionError, StoreError
-from outlay.store.faults import storing
-from outlay.store.schema import VERSION, Table, tables
+from outlay.store.faults import RESTORE_HINT, said, storing
+from outlay.store.schema import VERSION, Kind, Table, tables
 
 if TYPE_CHECKING:
     from arro3.core import Table as ArrowTable
@@ -88,7 +88,11 @@ class Tables:
                 return _rows(table, sql)
 
     def select_at(self, name: str, at: datetime, sql: str) -> list[dict[str, Any]]:
-        """Return the rows of a query over one table, called `t` in the SQL, as it was then. Raises: StoreError."""
+        """Return the rows of a query over one table, called `t` in the SQL, as it was at a moment.
+
+        Null: no rows where files of that time are gone, as upkeep and backups leave them behind.
+        Raises: StoreError.
+        """
         from deltalake import DeltaTable
 
         if self.get(name) is None:
@@ -96,6 +100,8 @@ class Tables:
         with _reading(self.uri(name)):
             past = DeltaTable(self.uri(name), storage_options=self._options)
             past.load_as_version(at)
+            if self.local and not all(Path(file).exists() for file in self._files(name, past)):
+                return []
             return _rows(past, sql)
 
     def moment_after(self, name: str, version: int) -> datetime:
@@ -115,15 +121,16 @@ class Tables:
     def files(self, name: str) -> list[str]:
         """Return the files a table consists of: paths where the tables are local, else URLs."""
         with self.held(name) as table:
-            if table is None:
-                return []
-            uris = table.file_uris()
-            if self.local is None:
-                return uris
-            # Only the table's own folder is escaped in these URIs; what follows is the path on the disk.
-            length = len(table.table_uri.removeprefix("file://").rstrip("/")) + 1
-            folder = self.local / name
-            return [str(folder / uri.removeprefix("file://")[length:]) for uri in uris]
+            return [] if table is None else self._files(name, table)
+
+    def _files(self, name: str, table: DeltaTable) -> list[str]:
+        uris = table.file_uris()
+        if self.local is None:
+            return uris
+        # Only the table's own folder is escaped in these URIs; what follows is the path on the disk.
+        length = len(table.table_uri.removeprefix("file://").rstrip("/")) + 1
+        folder = self.local / name
+        return [str(folder / uri.removeprefix("file://")[length:]) for uri in uris]
 
     def file_count(self, name: str) -> int:
         """Return of how many files a table consists."""
@@ -299,15 +306,12 @@ def upgrade(table: DeltaTable, spec: Table, options: dict[str, str] | None) -> D
     """
     from deltalake import DeltaTable, QueryBuilder, write_deltalake
 
-    from outlay.store.columns import schema
-
     have = {field.name for field in table.schema().fields}
-    wanted = [schema(spec).field(column.name) for column in spec.columns]
     parts = [
-        f'"{field.name}"'
-        if field.name in have
-        else f"arrow_cast(NULL, '{_arrow_name(field.type)}') AS \"{field.name}\""
-        for field in wanted
+        f'"{column.name}"'
+        if column.name in have
+        else f"arrow_cast(NULL, '{_ARROW_NAMES[column.kind]}') AS \"{column.name}\""
+        for column in spec.columns
     ]
     reader = QueryBuilder().register("t", table).execute(f"SELECT {', '.join(parts)} FROM t")
     write_deltalake(
@@ -325,14 +329,14 @@ def upgrade(table: DeltaTable, spec: Table, options: dict[str, str] | None) -> D
     return DeltaTable(table.table_uri, storage_options=options)
 
 
-def _arrow_name(type_: object) -> str:
-    return {
-        "Utf8": "Utf8",
-        "Decimal128(38, 18)": "Decimal128(38, 18)",
-        "Int64": "Int64",
-        "Boolean": "Boolean",
-        "Binary": "Binary",
-    }.get(str(type_).removeprefix("arro3.core.DataType<").removesuffix(">"), 'Timestamp(Microsecond, Some("UTC"))')
+_ARROW_NAMES = {
+    Kind.TEXT: "Utf8",
+    Kind.NUMBER: "Decimal128(38, 18)",
+    Kind.MOMENT: 'Timestamp(Microsecond, Some("UTC"))',
+    Kind.COUNT: "Int64",
+    Kind.FLAG: "Boolean",
+    Kind.BODY: "Binary",
+}
 
 
 def guard(folder: Path, first: int, last: int) -> None:
@@ -383,7 +387,7 @@ def _reading(uri: str) -> Iterator[None]:
             # The Rust side reports a torn log under bare exception types.
             if type(error).__module__ not in ("builtins", "_internal") or isinstance(error, OSError):
                 raise
-            raise StoreError(f"reading {uri}: {' '.join(str(error).split())[:300]}") from error
+            raise StoreError(f"reading {uri}: {said(error)}", hint=RESTORE_HINT) from error
 
 
 def local_path(root: str) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ _LIBRARY_ERRORS = (
     ("sqlite3", "Error"),
     ("duckdb", "Error"),
 )
+_TRACE = re.compile(r"\s*(?:stack )?backtrace\b|\s0: ", re.IGNORECASE)
 _FULL = ("no space left", "disk is full", "os error 28", "database or disk is full")
 _DENIED = ("permission denied", "read-only", "readonly", "os error 13", "os error 30", "unable to open database")
 
@@ -39,8 +41,13 @@ def _storage_errors() -> tuple[type[BaseException], ...]:
     return (OSError, *(getattr(module, name) for module, name in loaded if module is not None))
 
 
+def said(error: BaseException) -> str:
+    """Return a library's message in one line, without the stack trace that the Rust side appends."""
+    return _TRACE.split(" ".join(str(error).split()))[0][:300]
+
+
 def _told(what: str, error: BaseException, hint: str | None) -> StoreError:
-    says = " ".join(str(error).split())[:300]
+    says = said(error)
     lowered = says.lower()
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.ENOSPC, errno.EDQUOT) or any(mark in lowered for mark in _FULL):

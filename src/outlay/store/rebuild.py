@@ -25,14 +25,23 @@ def opened(url: str, store: Tables) -> State:
     """
     made = engine(url)
     state = State(made, f"the state database ({made.dialect.name})")
-    with storing(f"opening {state.where}"):
-        _migrate(state)
+    try:
+        with storing(f"opening {state.where}"):
+            _migrate(state)
+        _match(state, store)
+    except BaseException:
+        state.close()
+        raise
+    return state
+
+
+def _match(state: State, store: Tables) -> None:
+    """Build the partitions again unless the state is known to belong to these very tables."""
     batches = store.get("batches") or store.create("batches")
     table_id = str(batches.metadata().id)
     known = state.read(sa.select(meta.c.value).where(meta.c.key == _TABLES_ID))
     if not known or known[0].value != table_id:
         _build(state, store, table_id)
-    return state
 
 
 def _migrate(state: State) -> None:

@@ -24,7 +24,8 @@ def facts_of(store: Tables, batch_id: str, table: str) -> Result:
     names = tuple(column.name for column in spec.columns)
     if not recorded:
         return Result(names, [])
-    at = store.moment_after("batches", recorded[0]["sequence"])
     sql = f'SELECT * FROM t WHERE "{spec.batch}" = {quoted(batch_id)}'
-    found = store.select_at(table, at, sql)
+    found = store.select(table, sql)
+    if not found:
+        found = store.select_at(table, store.moment_after("batches", recorded[0]["sequence"]), sql)
     return Result(names, [tuple(row[name] for name in names) for row in found])

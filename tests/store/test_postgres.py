@@ -1,0 +1,94 @@
+"""The same state in a PostgreSQL server: a real one, started for these tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from outlay.errors import LedgerBusyError, LedgerVersionError
+from outlay.store import Ledger
+from outlay.store.version import TABLE
+from store.making import ACCOUNT, NOW, clock, costs, first_version, opened
+
+BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start a server and return its URL."""
+    if not BINARIES:
+        pytest.skip("no PostgreSQL server is installed")
+    pytest.importorskip("psycopg", reason="the postgres extra is not installed")
+    folder = tmp_path_factory.mktemp("server")
+    as_user: list[str] = []
+    if os.geteuid() == 0:
+        runuser = shutil.which("runuser")
+        if runuser is None:
+            pytest.skip("PostgreSQL refuses to run as root and there is no runuser")
+        as_user = [runuser, "-u", "nobody", "--"]
+        shutil.chown(folder, "nobody")
+        for parent in list(folder.parents)[:2]:
+            parent.chmod(0o755)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    bin_, data = BINARIES[-1].parent, folder / "data"
+    options = f"-p {port} -h 127.0.0.1 -k {folder} -c fsync=off"
+
+    def run(*command: str) -> None:
+        subprocess.run([*as_user, *command], check=True, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    run(str(bin_ / "initdb"), "-D", str(data), "-U", "outlay", "-A", "trust")
+    run(str(bin_ / "pg_ctl"), "-D", str(data), "-w", "-o", options, "start")
+    yield f"postgresql+psycopg://outlay@127.0.0.1:{port}/postgres"
+    run(str(bin_ / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
+
+
+def test_the_state_may_live_in_postgresql(home: Path, server: str) -> None:
+    """Commits, restatements, failures, leases, runs and versions work as they do with SQLite."""
+    with opened(home, state=server) as ledger:
+        ledger.commit(ACCOUNT, first_version())
+        ledger.commit(ACCOUNT, [costs(0, 2)])
+        partition = costs(0, 2).partition
+        ledger.failed([partition, costs(9, 1).partition], "retry_later", NOW)
+        assert ledger.committed("alpha")[partition].problem == "retry_later"
+        assert len(ledger.troubles()) == 2
+        ledger.checked([partition], NOW + timedelta(hours=1))
+        ledger.end_run(ledger.begin_run(), "{}")
+        assert ledger.last_runs()[0].report == "{}"
+        with opened(home, state=server) as other, ledger.lease("alpha", 60):
+            assert len(other.committed("alpha")) == 3
+            with pytest.raises(LedgerBusyError), other.lease("alpha", 60):
+                pass
+        with Ledger.open(home, state=server, clock=clock) as third, third.lease("alpha", 60):
+            pass
+        assert ledger.query("SELECT sum(BilledCost) FROM charges").rows == [(12,)]
+        assert ledger.verify().problems == ()
+    assert not (home / "state.sqlite").exists()
+
+
+def test_another_ledger_does_not_inherit_the_partitions(home: Path, server: str) -> None:
+    """A state that belongs to other tables is built again, so nothing counts as committed that is not there."""
+    with opened(home, state=server) as ledger:
+        assert ledger.committed("alpha") == {}
+        ledger.commit(ACCOUNT, [costs(0, 5)])
+        assert len(ledger.committed("alpha")) == 1
+
+
+def test_a_newer_server_state_is_refused(home: Path, server: str) -> None:
+    """A state database of a later Outlay is not touched."""
+    import sqlalchemy as sa
+
+    engine = sa.create_engine(server)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE {TABLE} SET version_num = '9999'")
+    engine.dispose()
+    with opened(home, state=server) as ledger, pytest.raises(LedgerVersionError, match="9999"):
+        ledger.committed("alpha")
