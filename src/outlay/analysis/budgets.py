@@ -10,8 +10,8 @@ import msgspec
 
 from outlay.analysis.answer import Answer, Listed
 from outlay.analysis.coverage import Coverage, gaps_of
-from outlay.analysis.months import month_spend
-from outlay.analysis.query import CHARGES, Query
+from outlay.analysis.months import bounded, month_spend
+from outlay.analysis.query import CHARGES, TAG, Query
 from outlay.analysis.readings import latest_reading, used_percent
 from outlay.clock import Clock, system_clock
 from outlay.model.facts import Budget
@@ -94,14 +94,16 @@ def budget_rows(ledger: Ledger, query: Query, coverage: Coverage, clock: Clock) 
         for *values, dataset, start in latest_reading(ledger, "budgets", _COLUMNS, query, clock)
         if not coverage.superseded(values[0], dataset, start)
     ]
-    open_ = {row.connection: row for row in rows if _countable(row)}
-    if not open_:
+    counted = {id(row): wanted for row in rows if (wanted := _counts(row)) is not None}
+    if not counted:
         return tuple(rows)
-    dimensions = tuple(sorted({name for row in rows if _countable(row) for name in row.covers or {}}))
-    spent = month_spend(ledger, query, open_, coverage, clock, dimensions)
+    connections = {row.connection for row in rows if id(row) in counted}
+    dimensions = tuple(sorted({name for wanted in counted.values() for name in wanted}))
+    spent = month_spend(ledger, query, connections, coverage, clock, dimensions=dimensions)
     return tuple(
         msgspec.structs.replace(row, consumed=consumed, derived=True)
-        if _countable(row) and (consumed := spent.of(row.connection, row.currency or "", row.covers or {})) is not None
+        if id(row) in counted
+        and (consumed := spent.of(row.connection, row.currency or "", counted[id(row)])) is not None
         else row
         for row in rows
     )
@@ -113,12 +115,13 @@ def _row(values: dict[str, Any]) -> BudgetRow:
     return BudgetRow(source=PROVIDER, thresholds=thresholds, covers=covers, **values)
 
 
-def _countable(row: BudgetRow) -> bool:
-    """Tell whether the charges can say what a budget consumed: a monthly amount of money over known dimensions."""
-    if row.consumed is not None or row.currency is None or row.covers is None or "month" not in row.period:
-        return False
-    return _known(row.covers)
+def _counts(row: BudgetRow) -> Mapping[str, str | None] | None:
+    """Return which charges say what a budget consumed, or None where none can.
 
-
-def _known(covers: Mapping[str, str | None]) -> bool:
-    return set(covers) <= set(CHARGES.by_name)
+    They can for a monthly amount of money over dimensions that charges have; without such, the scope says enough.
+    """
+    if row.consumed is not None or row.currency is None or "month" not in row.period:
+        return None
+    if row.covers is None:
+        return bounded(row.scope)
+    return row.covers if all(name in CHARGES.by_name or name.startswith(TAG) for name in row.covers) else None

@@ -16,6 +16,8 @@ from outlay.model.facts import Charge
 from outlay.store import Ledger
 
 _ZERO = Decimal(0)
+_WHOLE = frozenset({"organization", "enterprise", "account"})
+_SUB_ACCOUNTS = frozenset({"project", "workspace"})
 
 
 class MonthSpend(msgspec.Struct, frozen=True):
@@ -29,15 +31,30 @@ class MonthSpend(msgspec.Struct, frozen=True):
     def of(self, connection: str, currency: str, wanted: Mapping[str, str | None]) -> Decimal | None:
         """Return the spend in one currency of what has the wanted values, compared without regard to case.
 
+        Several values of a dimension are joined by commas; any of them counts.
         Null: None when the month's charges are not in the ledger, or a dimension is not one the sums are cut by.
         """
         if connection not in self.covered or not set(wanted) <= set(self.dimensions):
             return None
-        wants = [(self.dimensions.index(name), (value or "").casefold()) for name, value in wanted.items()]
+        wants = [(self.dimensions.index(name), _values(value)) for name, value in wanted.items()]
         lines = self.sums.get((connection, currency), [])
-        return sum(
-            (amount for key, amount in lines if all((key[at] or "").casefold() == value for at, value in wants)), _ZERO
-        )
+        return sum((amount for key, amount in lines if all(_fold(key[at]) in values for at, values in wants)), _ZERO)
+
+
+def _values(text: str | None) -> frozenset[str]:
+    return frozenset({_fold(text), *(_fold(part) for part in (text or "").split(","))})
+
+
+def _fold(text: str | None) -> str:
+    return (text or "").strip().casefold()
+
+
+def bounded(scope: str, sub_account_id: str | None = None) -> dict[str, str | None] | None:
+    """Return which charges a limit or budget of some scope counts, or None where the ledger cannot tell them apart."""
+    kind, _, id_ = scope.partition(":")
+    if kind in _SUB_ACCOUNTS and (sub_account_id or id_):
+        return {"sub_account": sub_account_id or id_}
+    return {} if kind in _WHOLE and sub_account_id is None else None
 
 
 def month_spend(
@@ -46,6 +63,7 @@ def month_spend(
     connections: Iterable[str],
     coverage: Coverage,
     clock: Clock,
+    *,
     dimensions: tuple[str, ...] = ("sub_account",),
 ) -> MonthSpend:
     """Return the billed spend of the month the question's period ends in, up to that end."""
@@ -56,13 +74,15 @@ def month_spend(
     condition.add("ChargePeriodStart >= ? AND ChargePeriodStart < ?", midnight(first), midnight(to))
     condition.add("x_Basis = ?", str(Basis.BILLED))
     condition.add_choice("x_Connection", [], names)
-    keys = "".join(f"{CHARGES.expression(name)[0]}, " for name in dimensions)
+    expressions = [CHARGES.expression(name) for name in dimensions]
+    keys = "".join(f"{expression}, " for expression, _ in expressions)
+    bound = [parameter for _, parameters in expressions for parameter in parameters]
     sql = f"""
         SELECT x_Connection, BillingCurrency, {keys}sum(BilledCost)
         FROM charges WHERE {condition.sql} GROUP BY ALL
     """
     sums: dict[tuple[str, str], list[tuple[tuple[str | None, ...], Decimal]]] = {}
-    for connection, currency, *key, amount in ledger.query(sql, condition.parameters).rows:
+    for connection, currency, *key, amount in ledger.query(sql, [*bound, *condition.parameters]).rows:
         sums.setdefault((connection, currency), []).append((tuple(key), amount))
     covered = frozenset(name for name in names if coverage.holds(name, Charge, first, to))
     return MonthSpend(dimensions, sums, covered)

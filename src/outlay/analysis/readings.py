@@ -11,7 +11,7 @@ import msgspec
 
 from outlay.analysis.answer import Answer, Listed, named
 from outlay.analysis.coverage import Coverage, gaps_of
-from outlay.analysis.months import MonthSpend, month_spend
+from outlay.analysis.months import MonthSpend, bounded, month_spend
 from outlay.analysis.naming import all_names
 from outlay.analysis.query import Condition, Query
 from outlay.clock import Clock, day_of, midnight, month_start, next_month, system_clock
@@ -23,8 +23,6 @@ from outlay.store import Ledger
 
 _HUNDRED = Decimal(100)
 _INVOICE_MONTHS = 12
-_WHOLE = frozenset({"organization", "enterprise", "account"})
-_SUB_ACCOUNTS = frozenset({"project", "workspace", "repository"})
 _FILTERS = ("connection", "provider", "dataset")
 
 
@@ -234,7 +232,7 @@ def _needs_spend(row: LimitRow) -> bool:
 
 def _settled(row: LimitRow, spent: MonthSpend | None, query: Query, clock: Clock) -> LimitRow:
     used, remaining, basis, resets_at = row.used, row.remaining, row.basis, row.resets_at
-    part = _bounded(row)
+    part = bounded(row.scope, row.sub_account_id)
     if spent is not None and part is not None and _needs_spend(row):
         used = spent.of(row.connection, row.unit, part)
         if used is not None:
@@ -245,14 +243,6 @@ def _settled(row: LimitRow, spent: MonthSpend | None, query: Query, clock: Clock
     if remaining is None and used is not None and row.quota is not None:
         remaining = row.quota - used
     return msgspec.structs.replace(row, used=used, remaining=remaining, basis=basis, resets_at=resets_at)
-
-
-def _bounded(row: LimitRow) -> dict[str, str | None] | None:
-    """Return which charges a spend limit counts, or None where the ledger cannot tell them apart."""
-    kind, _, id_ = row.scope.partition(":")
-    if kind in _SUB_ACCOUNTS and (row.sub_account_id or id_):
-        return {"sub_account": row.sub_account_id or id_}
-    return {} if kind in _WHOLE and row.sub_account_id is None else None
 
 
 def _month_of(query: Query, clock: Clock) -> date:
