@@ -133,6 +133,15 @@ def test_csv_holds_what_json_holds(synced: Any) -> None:
     assert cells == [{name: "" if value is None else value for name, value in row.items()} for row in rows]
 
 
+def test_the_nearest_limit_stands_first(synced: Any) -> None:
+    """People see what is about to be reached before what is not; programs get the ledger's order."""
+    rows = synced("limits").stdout.splitlines()[2:]
+    shares = [Decimal(row.split(" %")[0].split()[-1]) for row in rows if " %" in row]
+    assert shares
+    assert shares == sorted(shares, reverse=True)
+    assert " %" in rows[0]
+
+
 def test_what_is_missing_is_said(synced: Any, tmp_path: Path) -> None:
     """A connection that is configured and was never synced is named, in every format."""
     config = tmp_path / "outlay.toml"

@@ -12,7 +12,6 @@ import click
 
 from outlay.cli.output import Sheet, show
 from outlay.cli.output.columns import column
-from outlay.cli.output.numbers import percent
 from outlay.cli.output.text import neutral
 from outlay.cli.params import check_connections, find_provider, open_ledger
 from outlay.cli.settings import Settings
@@ -85,6 +84,10 @@ def _laid_out(
         from outlay.cli.overview import sheet as overview
 
         return overview(answer, settings.clock(), flat=settings.format == "csv")
+    if question in ("limits", "budgets") and settings.format == "table":
+        from outlay.cli.ceilings import sheet as ceilings
+
+        return ceilings(question, answer)
     return sheet(question, answer, sums, empty)
 
 
@@ -98,29 +101,15 @@ def check_known(ledger: Ledger, config: Config, names: Sequence[str]) -> None:
 
 def sheet(question: str, answer: Answer[Any], sums: tuple[str, ...] = (), empty: str | None = None) -> Sheet:
     """Return an answer ready to be printed; its JSON is the answer's own."""
-    records = answer.records()
-    names = list(answer.columns)
-    computed: frozenset[str] = frozenset()
-    for whole, part in _SHARES.items():
-        if whole in names and part in names:
-            names.insert(max(names.index(whole), names.index(part)) + 1, "share")
-            computed = frozenset({"share"})
-            for record in records:
-                record["share"] = _share(record.get(part), record.get(whole))
     return Sheet(
-        columns=[column(name) for name in names],
-        rows=records,
+        columns=[column(name) for name in answer.columns],
+        rows=answer.records(),
         incomplete=[gap.record() for gap in answer.incomplete],
         sums=sums,
         empty=empty or f"No {question} from {answer.from_} to {answer.to} (exclusive).",
-        computed=computed,
         names=answer.names,
         whole=answer.to_json_object(),
     )
-
-
-def _share(part: object, whole: object) -> str | None:
-    return percent(part, whole) if isinstance(part, Decimal) and isinstance(whole, Decimal) else None
 
 
 def crossed(record: dict[str, Any]) -> bool:

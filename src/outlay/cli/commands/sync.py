@@ -111,8 +111,7 @@ def sheet(report: Report) -> Sheet:
         lacking += [_lack(name, None, problem) for problem in connection["problems"]]
         for dataset in connection["datasets"]:
             problems = dataset["problems"]
-            fatal = any(problem["severity"] == "fatal" for problem in problems)
-            rows.append({**dataset, "connection": name, "state": "failed" if fatal else "ok"})
+            rows.append({**dataset, "connection": name, "state": _state(problems)})
             lacking += [_lack(name, dataset["dataset"], problem) for problem in problems]
         if not connection["datasets"]:
             rows.append({"connection": name, "state": connection["state"], "requests": connection["requests"]})
@@ -125,6 +124,12 @@ def sheet(report: Report) -> Sheet:
         trouble="What to know",
         empty="There was nothing to sync.",
     )
+
+
+def _state(problems: list[dict[str, Any]]) -> str:
+    if any(problem["severity"] == "fatal" for problem in problems):
+        return "failed"
+    return "not offered" if any(problem["code"] == "not_offered" for problem in problems) else "ok"
 
 
 _SEVERITIES = ("fatal", "warning", "note")

@@ -24,8 +24,7 @@ def as_json(sheet: Sheet) -> str:
     """Return the sheet as one JSON object."""
     if sheet.whole is not None:
         return dumps(value(sheet.whole))
-    rows = [{name: one for name, one in row.items() if name not in sheet.computed} for row in sheet.rows]
-    whole = {**sheet.head, "rows": rows}
+    whole = {**sheet.head, "rows": sheet.rows}
     if sheet.incomplete is not None:
         whole["incomplete"] = [dict(part) for part in sheet.incomplete]
     return dumps(value(whole))
@@ -55,10 +54,9 @@ def value(one: object) -> object:
 
 def as_csv(sheet: Sheet) -> Iterator[str]:
     """Yield the sheet's lines of CSV; text that a spreadsheet would run as a formula is quoted with `'`."""
-    columns = [column for column in sheet.columns if column.name not in sheet.computed]
-    yield _line([column.name for column in columns])
+    yield _line([column.name for column in sheet.columns])
     for row in sheet.rows:
-        yield _line([_cell(column, row) for column in columns])
+        yield _line([_cell(column, row) for column in sheet.columns])
 
 
 def _cell(column: Column, row: Mapping[str, object]) -> str:

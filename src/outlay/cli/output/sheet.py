@@ -56,8 +56,6 @@ class Sheet:
     empty: str = "Nothing to show."
     notes: Sequence[str] = ()
     """Sentences under a table."""
-    computed: frozenset[str] = frozenset()
-    """Columns only a table has."""
     names: Mapping[str, str] = field(default_factory=dict)
     """What ids are called, for tables."""
     whole: object = None
