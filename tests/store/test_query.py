@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -9,8 +10,8 @@ import pytest
 from outlay.errors import ConfigError, OutlayError, StoreError
 from outlay.model.focus import COLUMNS
 from outlay.store import Ledger, sandbox
-from outlay.store.schema import TABLE_OF, tables
-from store.making import ACCOUNT, batch, charge, costs, day, opened, payload
+from outlay.store.schema import tables
+from store.making import ACCOUNT, batch, costs, day, opened, payload
 
 
 def test_empty_tables_are_typed_views(ledger: Ledger) -> None:
@@ -164,33 +165,44 @@ ATTACKS = (
 )
 
 
+@pytest.fixture(scope="module")
+def besieged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
+    """Open one ledger for all attacks: none of them may leave a trace."""
+    folder = tmp_path_factory.mktemp("besieged")
+    (folder / "secret.txt").write_text("secret")
+    with opened(folder / "home") as ledger:
+        ledger.commit(ACCOUNT, [costs(0, 1)], [payload("f1", 1)])
+        ledger.user_sql("SELECT count(*) FROM charges")
+        yield ledger
+
+
+def _attacked(ledger: Ledger, attack: str) -> str:
+    folder = ledger.home.parent
+    return attack.format(out=folder / "out", secret=folder / "secret.txt", folder=folder) + " -- charges"
+
+
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_a_user_reaches_nothing_else(home: Path, tmp_path: Path, ledger: Ledger, attack: str) -> None:
+def test_a_user_reaches_nothing_else(besieged: Ledger, attack: str) -> None:
     """Writing, other files, extensions, settings, several statements and Python's variables are refused."""
     outside = [("secret",)]
-    secret, out = tmp_path / "secret.txt", tmp_path / "out"
-    secret.write_text(str(outside))
-    ledger.commit(ACCOUNT, [costs(0, 1)], [payload("f1", 1)])
-    before = sorted(home.rglob("*"))
+    before = sorted(besieged.home.parent.rglob("*"))
     with pytest.raises(ConfigError):
-        ledger.user_sql(attack.format(out=out, secret=secret, folder=tmp_path) + " -- charges")
-    assert not out.exists()
-    assert sorted(home.rglob("*")) == before
-    assert ledger.query("SELECT count(*) FROM charges").rows == [(3,)]
+        besieged.user_sql(_attacked(besieged, attack))
+    assert sorted(besieged.home.parent.rglob("*")) == before
+    assert besieged.query("SELECT count(*) FROM charges").rows == [(3,)]
+    assert outside
 
 
 @pytest.mark.parametrize("attack", [attack for attack in ATTACKS if "{" in attack])
 def test_the_lock_holds_without_the_statement_check(
-    tmp_path: Path, ledger: Ledger, attack: str, monkeypatch: pytest.MonkeyPatch
+    besieged: Ledger, attack: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Were a statement misjudged as harmless, the engine itself would still refuse the file."""
     monkeypatch.setattr(sandbox, "_refuse_all_but_select", lambda _connection, _sql: None)
-    secret, out = tmp_path / "secret.txt", tmp_path / "out"
-    secret.write_text("secret")
-    ledger.commit(ACCOUNT, [costs(0, 1)], [payload("f1", 1)])
+    before = sorted(besieged.home.parent.rglob("*"))
     with pytest.raises(OutlayError):
-        ledger.user_sql(attack.format(out=out, secret=secret, folder=tmp_path) + " -- charges")
-    assert not out.exists()
+        besieged.user_sql(_attacked(besieged, attack))
+    assert sorted(besieged.home.parent.rglob("*")) == before
 
 
 def test_a_query_without_end_is_cut_off(ledger: Ledger) -> None:
@@ -199,7 +211,29 @@ def test_a_query_without_end_is_cut_off(ledger: Ledger) -> None:
         ledger.user_sql("SELECT count(*) FROM range(100000000000) a, range(1000000) b", seconds=0.05)
 
 
-def test_every_fact_table_is_known() -> None:
-    """The tables a fact can lie in are among the views."""
-    assert set(TABLE_OF.values()) < set(tables())
-    assert charge(day(0)).basis == "billed"
+# ── tables that are not local ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_store_may_be_a_url(tmp_path: Path) -> None:
+    """A file URL names the folder of the tables, and the home keeps the state only."""
+    with opened(tmp_path / "home", store=f"file://{tmp_path}/else%20where") as ledger:
+        ledger.commit(ACCOUNT, [costs(0, 1)])
+        ledger.commit(ACCOUNT, [costs(0, 2)])
+        assert ledger.query("SELECT sum(BilledCost) FROM charges").rows == [(Decimal(6),)]
+    assert (tmp_path / "else where" / "charges" / "_delta_log").is_dir()
+    assert not (tmp_path / "home" / "ledger").exists()
+
+
+def test_tables_that_only_the_table_library_reaches(home: Path, ledger: Ledger) -> None:
+    """Where the query engine has no way to the files, the rows come through the library that wrote them."""
+    ledger.commit(ACCOUNT, [costs(0, 1)])
+    with opened(home) as remote:
+        remote.tables.local, remote.tables._root = None, f"file://{home}/ledger"
+        remote.tables._options = {}
+        assert remote.query("SELECT sum(BilledCost), min(x_Connection) FROM charges").rows == [(Decimal(3), "alpha")]
+        remote.commit(ACCOUNT, [costs(0, 2), costs(1, 2)])
+        assert remote.query("SELECT sum(BilledCost), count(*) FROM charges").rows == [(Decimal(12), 6)]
+        assert remote.user_sql("SELECT count(*) FROM charges").rows == [(6,)]
+        assert remote.query("SELECT * FROM usage").rows == []
+        with pytest.raises(StoreError, match="object store"):
+            remote.backup(home / "copy")
