@@ -6,6 +6,7 @@ Source: ISO 4217 list of active codes; only codes whose exponent is not 2 are li
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _EXPONENTS = {
     **dict.fromkeys(
@@ -57,6 +58,7 @@ def currency_code(text: str) -> str:
     return code
 
 
+@lru_cache(maxsize=1024)
 def is_currency_code(text: str) -> bool:
     """Tell whether a text is three ASCII capitals."""
     return _CODE.fullmatch(text) is not None

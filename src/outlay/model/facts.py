@@ -35,7 +35,7 @@ class Frequency(enum.StrEnum):
     USAGE_BASED = "Usage-Based"
 
 
-class Charge(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Charge(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One line of cost, in FOCUS terms.
 
     Units: money in the currency's major unit; quantities in `consumed_unit` and `pricing_unit`.
@@ -86,7 +86,7 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the vendor says beyond these columns, under its own names."""
 
 
-class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One measurement, no money.
 
     Units: `quantity` in `unit`, one of `outlay.model.units.UNITS` or the vendor's own word kept verbatim.
@@ -137,7 +137,7 @@ class LimitBasis(enum.StrEnum):
     ENTERED = "entered"
 
 
-class Limit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Limit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A ceiling as the vendor states it.
 
     Units: `quota`, `used`, `remaining` in `unit` (a currency code for spend limits, major unit).
@@ -163,7 +163,7 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     details: dict[str, str | None] | None = None
 
 
-class Balance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Balance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Prepaid money or credits left at the moment of observation.
 
     Units: `amount` and its parts in `currency` (major unit) or in `unit` when they are credits; exactly one is set.
@@ -180,7 +180,7 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     details: dict[str, str | None] | None = None
 
 
-class Invoice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Invoice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A bill of the vendor. Units: money in the major unit of its currency."""
 
     invoice_id: str
@@ -195,7 +195,7 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     details: dict[str, str | None] | None = None
 
 
-class Budget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Budget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A plan to spend no more than an amount, kept at the vendor.
 
     Units: `amount` and `consumed` in `currency` (major unit), or in `unit` for budgets counted in licences.
@@ -218,7 +218,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     details: dict[str, str | None] | None = None
 
 
-class Revenue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Revenue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What the user's own customers owe: a ledger apart, never spend."""
 
     revenue_period: Period
@@ -232,7 +232,7 @@ class Revenue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     details: dict[str, str | None] | None = None
 
 
-class Name(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Name(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What an id is called: refreshed on its own and never part of a fact."""
 
     kind: str
@@ -246,7 +246,7 @@ class Name(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Another id of the same thing."""
 
 
-class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A total the vendor states itself, kept to be compared with the sum of the facts and never added to it.
 
     Null: `tolerance` is None where sum and statement must be equal to the last digit.

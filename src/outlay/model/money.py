@@ -30,12 +30,16 @@ def exact(value: Decimal | int | str) -> Decimal:
 
     Raises: ValueError for NaN, infinities, text that is no number, and magnitudes of 1e20 and above.
     """
-    if isinstance(value, bool | float):
-        raise TypeError("a ledger decimal is made from Decimal, int or text, never from float or bool")
     try:
-        return _fitted(value if isinstance(value, Decimal) else Decimal(value))
+        return _fitted(value if type(value) is Decimal else _decimal(value))
     except InvalidOperation:
         raise ValueError(f"{_shown(value)} is not a number the ledger can hold") from None
+
+
+def _decimal(value: Decimal | int | str) -> Decimal:
+    if isinstance(value, (bool, float)):
+        raise TypeError("a ledger decimal is made from Decimal, int or text, never from float or bool")
+    return Decimal(value)
 
 
 def plus(a: Decimal, b: Decimal) -> Decimal:
@@ -54,7 +58,7 @@ def ratio(a: Decimal, b: Decimal) -> Decimal | None:
 
 
 def _fitted(value: Decimal) -> Decimal:
-    fitted = value.quantize(_QUANTUM, context=_DOOR)
+    fitted = value.quantize(_QUANTUM, None, _DOOR)
     if fitted.is_nan():  # a quiet NaN passes through quantize
         raise InvalidOperation
     return fitted or ZERO  # "-0.0" and "0" are one value, so they give one digest
@@ -65,7 +69,7 @@ def _shown(value: object) -> str:
     return repr(text if len(text) <= _SHOWN_MAX else text[: _SHOWN_MAX - 3] + "...")
 
 
-class Money(msgspec.Struct, frozen=True):
+class Money(msgspec.Struct, frozen=True, gc=False):
     """An exact amount of one currency.
 
     Units: the currency's major unit (dollars, not cents); negative is a credit.

@@ -16,7 +16,7 @@ _FIRST_SANE = datetime(2000, 1, 1, tzinfo=UTC)
 _LAST_SANE = datetime(2100, 1, 1, tzinfo=UTC)
 
 
-class Period(msgspec.Struct, frozen=True, order=True):
+class Period(msgspec.Struct, frozen=True, order=True, gc=False):
     """A span from `start` (inclusive) to `end` (exclusive).
 
     Units: aware datetimes in UTC; `zone` names the vendor's own day where that is not the UTC day.

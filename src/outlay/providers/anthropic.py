@@ -70,7 +70,7 @@ class ReportedCost(Dimensions, kw_only=True):
     currency: str
 
 
-class CostBucket(Struct):
+class CostBucket(Struct, gc=False):
     """A day of the older report; a day without cost has no results."""
 
     starting_at: str
@@ -78,7 +78,7 @@ class CostBucket(Struct):
     results: list[ReportedCost]
 
 
-class CostReport(Struct):
+class CostReport(Struct, gc=False):
     """A page of the older report."""
 
     data: list[CostBucket]
@@ -86,7 +86,7 @@ class CostReport(Struct):
     next_page: str | None = None
 
 
-class CostMetrics(Struct):
+class CostMetrics(Struct, gc=False):
     """`amount` is after discounts and before credits, `list_amount` before discounts; both in cents."""
 
     amount: Decimal
@@ -94,7 +94,7 @@ class CostMetrics(Struct):
     currency: str
 
 
-class CostRow(Struct):
+class CostRow(Struct, gc=False):
     """A row of the analytics report."""
 
     starting_at: str
@@ -103,7 +103,7 @@ class CostRow(Struct):
     cost: CostMetrics
 
 
-class CostAnalytics(Struct):
+class CostAnalytics(Struct, gc=False):
     """A page of the analytics report."""
 
     data: list[CostRow]

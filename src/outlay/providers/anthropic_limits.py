@@ -20,14 +20,14 @@ _PER = re.compile(r"_per_(second|minute|hour|day|month)")
 _WINDOWS = {"daily": "1 day", "weekly": "7 days", "monthly": "month"}
 
 
-class Organization(Struct):
+class Organization(Struct, gc=False):
     """The organization a key belongs to."""
 
     id: str
     name: str
 
 
-class Workspace(Struct):
+class Workspace(Struct, gc=False):
     """A workspace; an archived one has a time of archiving."""
 
     id: str
@@ -35,7 +35,7 @@ class Workspace(Struct):
     archived_at: str | None = None
 
 
-class WorkspacePage(Struct):
+class WorkspacePage(Struct, gc=False):
     """A page of workspaces."""
 
     data: list[Workspace]
@@ -43,7 +43,7 @@ class WorkspacePage(Struct):
     last_id: str | None = None
 
 
-class Scope(Struct):
+class Scope(Struct, gc=False):
     """What a key opens or a limit bounds: a type and, but for the whole organization, the id of one of its parts."""
 
     type: str
@@ -60,7 +60,7 @@ class Scope(Struct):
         return f"{self.type}:{part}" if part else self.type
 
 
-class ApiKey(Struct):
+class ApiKey(Struct, gc=False):
     """A key: newer answers hold its workspace in `scope`, older ones beside its id."""
 
     id: str
@@ -70,7 +70,7 @@ class ApiKey(Struct):
     workspace_id: str | None = None
 
 
-class ApiKeyPage(Struct):
+class ApiKeyPage(Struct, gc=False):
     """A page of keys."""
 
     data: list[ApiKey]
@@ -78,7 +78,7 @@ class ApiKeyPage(Struct):
     last_id: str | None = None
 
 
-class Group(Struct):
+class Group(Struct, gc=False):
     """What a rate limit is about: a group of models or a feature."""
 
     type: str
@@ -86,13 +86,13 @@ class Group(Struct):
     display_name: str | None = None
 
 
-class Source(Struct):
+class Source(Struct, gc=False):
     """Who set a workspace's limit."""
 
     type: str
 
 
-class Limiter(Struct):
+class Limiter(Struct, gc=False):
     """One ceiling of a group; the types are an open set."""
 
     type: str
@@ -101,7 +101,7 @@ class Limiter(Struct):
     source: Source | None = None
 
 
-class RateLimit(Struct):
+class RateLimit(Struct, gc=False):
     """The limiters of one group; older answers name the group by `group_type` alone."""
 
     limits: list[Limiter]
@@ -121,14 +121,14 @@ class RateLimit(Struct):
         return ", ".join(self.models) if self.models else kind or "all"
 
 
-class RateLimitPage(Struct):
+class RateLimitPage(Struct, gc=False):
     """A page of rate limits of an organization or a workspace."""
 
     data: list[RateLimit]
     next_page: str | None = None
 
 
-class SpendLimit(Struct):
+class SpendLimit(Struct, gc=False):
     """A cap on spend in the currency's smallest unit; an amount of null is no cap."""
 
     id: str
@@ -139,21 +139,21 @@ class SpendLimit(Struct):
     amount: Decimal | None = None
 
 
-class SpendLimitPage(Struct):
+class SpendLimitPage(Struct, gc=False):
     """A page of spend limits."""
 
     data: list[SpendLimit]
     next_page: str | None = None
 
 
-class Spender(Struct):
+class Spender(Struct, gc=False):
     """A person or a scoped key."""
 
     user_id: str | None = None
     scoped_api_key_id: str | None = None
 
 
-class SpendSummary(Struct):
+class SpendSummary(Struct, gc=False):
     """The cap that counts for one spender, and what it has spent."""
 
     actor: Spender
@@ -165,7 +165,7 @@ class SpendSummary(Struct):
     amount: Decimal | None = None
 
 
-class SpendSummaryPage(Struct):
+class SpendSummaryPage(Struct, gc=False):
     """A page of effective spend limits."""
 
     data: list[SpendSummary]

@@ -34,7 +34,7 @@ UPDATE = "Nothing was overwritten. Update Outlay; if it is up to date, report it
 _ONE_DAY = timedelta(days=1)
 
 
-class Dimensions(Struct):
+class Dimensions(Struct, gc=False):
     """What a row is about; null where the row is not grouped by it or the vendor does not know it."""
 
     workspace_id: str | None = None

@@ -17,14 +17,14 @@ from outlay.providers.anthropic_rows import API, BETA_REFUSALS, CODE, Dimensions
 from outlay.providers.base import Ask, Cursor, DayText, Endpoint, IsoWindow
 
 
-class CacheCreation(Struct):
+class CacheCreation(Struct, gc=False):
     """Tokens written to the cache, by how long they are kept."""
 
     ephemeral_5m_input_tokens: int = 0
     ephemeral_1h_input_tokens: int = 0
 
 
-class ServerTools(Struct):
+class ServerTools(Struct, gc=False):
     """Uses of tools that run at the vendor."""
 
     web_search_requests: int = 0
@@ -42,7 +42,7 @@ class Counts(Dimensions, kw_only=True):
     requests: int | None = None
 
 
-class UsageBucket(Struct):
+class UsageBucket(Struct, gc=False):
     """A day of the older report; a day without usage has no results."""
 
     starting_at: str
@@ -50,7 +50,7 @@ class UsageBucket(Struct):
     results: list[Counts]
 
 
-class UsageReport(Struct):
+class UsageReport(Struct, gc=False):
     """A page of the older report."""
 
     data: list[UsageBucket]
@@ -58,7 +58,7 @@ class UsageReport(Struct):
     next_page: str | None = None
 
 
-class UsageRow(Struct):
+class UsageRow(Struct, gc=False):
     """A row of the analytics report."""
 
     starting_at: str
@@ -67,7 +67,7 @@ class UsageRow(Struct):
     usage: Counts
 
 
-class UsageAnalytics(Struct):
+class UsageAnalytics(Struct, gc=False):
     """A page of the analytics report."""
 
     data: list[UsageRow]
@@ -75,7 +75,7 @@ class UsageAnalytics(Struct):
     next_page: str | None = None
 
 
-class Actor(Struct):
+class Actor(Struct, gc=False):
     """Who used Claude Code: a person or a key."""
 
     email_address: str | None = None
@@ -89,7 +89,7 @@ class LinesOfCode(Struct, frozen=True):
     removed: int = 0
 
 
-class CoreMetrics(Struct):
+class CoreMetrics(Struct, gc=False):
     """What Claude Code did for one actor."""
 
     num_sessions: int = 0
@@ -107,14 +107,14 @@ class CodeTokens(Struct, frozen=True):
     cache_creation: int = 0
 
 
-class EstimatedCost(Struct):
+class EstimatedCost(Struct, gc=False):
     """An estimate in cents, never billed as such."""
 
     amount: Decimal
     currency: str
 
 
-class CodeModel(Struct):
+class CodeModel(Struct, gc=False):
     """One model's part in an actor's day."""
 
     model: str
@@ -122,7 +122,7 @@ class CodeModel(Struct):
     estimated_cost: EstimatedCost | None = None
 
 
-class CodeRow(Struct):
+class CodeRow(Struct, gc=False):
     """One actor's day on one kind of terminal."""
 
     date: str
@@ -133,7 +133,7 @@ class CodeRow(Struct):
     terminal_type: str | None = None
 
 
-class CodeReport(Struct):
+class CodeReport(Struct, gc=False):
     """A page of the Claude Code report."""
 
     data: list[CodeRow]

@@ -14,13 +14,13 @@ from outlay.providers.base import Ask, Endpoint, PageNumber, Refusal
 from outlay.providers.github_names import COST_CENTER_TAG, CURRENCY, is_licence, repository, service_name, sku_id
 
 
-class Alerting(Struct):
+class Alerting(Struct, gc=False):
     """Whether a budget warns; who is warned is not read."""
 
     will_alert: bool | None = None
 
 
-class BudgetRow(Struct):
+class BudgetRow(Struct, gc=False):
     """A budget in whole dollars, or in licences; descriptions and examples disagree on the last field's number."""
 
     id: str
@@ -42,14 +42,14 @@ class BudgetRow(Struct):
         return self.budget_product_skus or ([one] if isinstance(one, str) else one or [])
 
 
-class BudgetPage(Struct):
+class BudgetPage(Struct, gc=False):
     """A page of budgets."""
 
     budgets: list[BudgetRow]
     has_next_page: bool | None = None
 
 
-class CostCenter(Struct):
+class CostCenter(Struct, gc=False):
     """A cost centre of an enterprise."""
 
     id: str
@@ -63,7 +63,7 @@ class CostCenterList(Struct, rename="camel"):
     cost_centers: list[CostCenter] = field(default_factory=list)
 
 
-class Seats(Struct):
+class Seats(Struct, gc=False):
     """How the seats of this billing cycle are used."""
 
     total: int | None = None
@@ -74,14 +74,14 @@ class Seats(Struct):
     pending_invitation: int | None = None
 
 
-class CopilotBilling(Struct):
+class CopilotBilling(Struct, gc=False):
     """An organization's Copilot subscription."""
 
     seat_breakdown: Seats
     plan_type: str | None = None
 
 
-class Quota(Struct):
+class Quota(Struct, gc=False):
     """One REST quota; `reset` is Unix seconds.
 
     An entry without a limit is no quota.
@@ -93,7 +93,7 @@ class Quota(Struct):
     reset: int | None = None
 
 
-class RateLimits(Struct):
+class RateLimits(Struct, gc=False):
     """The quotas of the credential that asks."""
 
     resources: dict[str, Quota]

@@ -45,14 +45,14 @@ KEYS_SINCE = date(2025, 12, 6)
 """Before this day costs refuse to be grouped by API key, and after it they do not."""
 
 
-class Amount(Struct):
+class Amount(Struct, gc=False):
     """Dollars, as a JSON number or numeric text; both fields have been seen absent."""
 
     value: Decimal | None = None
     currency: str | None = None
 
 
-class CostRow(Struct):
+class CostRow(Struct, gc=False):
     """One line of one day; a dimension is null unless `group_by` names it."""
 
     object: str = "organization.costs.result"
@@ -64,7 +64,7 @@ class CostRow(Struct):
     quantity_unit: str | None = None
 
 
-class CostBucket(Struct):
+class CostBucket(Struct, gc=False):
     """One UTC day."""
 
     start_time: int
@@ -72,7 +72,7 @@ class CostBucket(Struct):
     results: list[CostRow]
 
 
-class CostPage(Struct):
+class CostPage(Struct, gc=False):
     """A page of days."""
 
     data: list[CostBucket]
@@ -214,12 +214,11 @@ def _quantities(quantity: Decimal, unit: str) -> tuple[Decimal, str, Decimal | N
 
     Raises: ValueError when the quantity does not fit.
     """
-    consumed = exact(quantity)
-    if unit not in _UNITS:
-        return consumed, unit, None, None
-    name, factor, pricing_unit, block = _UNITS[unit]
-    if factor is not _ONE:
-        consumed = product(consumed, factor)
+    known = _UNITS.get(unit)
+    if known is None:
+        return exact(quantity), unit, None, None
+    name, factor, pricing_unit, block = known
+    consumed = exact(quantity) if factor is _ONE else product(quantity, factor)
     return consumed, name, consumed if block is _ONE else product(consumed, block), pricing_unit
 
 
@@ -243,6 +242,7 @@ COSTS_BY_KEY: Endpoint[CostPage] = Endpoint(
     refusals=(Refusal(400, "not_offered", contains="api_key_id", hint="Costs come without API keys instead."),),
     since=KEYS_SINCE,
     page_days=180,
+    ordered=True,
 )
 COSTS_BY_LINE: Endpoint[CostPage] = Endpoint(
     name="costs_by_line",
@@ -253,6 +253,7 @@ COSTS_BY_LINE: Endpoint[CostPage] = Endpoint(
     pages=BUCKETS,
     query={"bucket_width": "1d", "limit": 180, "group_by": ("project_id", "line_item")},
     page_days=180,
+    ordered=True,
 )
 
 _SCOPES = "Give the admin key read access to usage (api.usage.read) and, for names and limits, to management."

@@ -14,14 +14,14 @@ from outlay.providers.base import AfterId, Ask, Dataset, Endpoint, FanOut, Refus
 from outlay.providers.openai_usage import ORGANIZATION
 
 
-class Person(Struct):
+class Person(Struct, gc=False):
     """Who a member is."""
 
     name: str | None = None
     email: str | None = None
 
 
-class Named(Struct):
+class Named(Struct, gc=False):
     """A project, user, key or service account."""
 
     id: str
@@ -32,7 +32,7 @@ class Named(Struct):
     archived_at: int | None = None
 
 
-class NamedPage(Struct):
+class NamedPage(Struct, gc=False):
     """A page of names."""
 
     data: list[Named]
@@ -40,7 +40,7 @@ class NamedPage(Struct):
     last_id: str | None = None
 
 
-class RateLimit(Struct):
+class RateLimit(Struct, gc=False):
     """What a project may ask of one model; only the first two ceilings are always present."""
 
     model: str
@@ -52,7 +52,7 @@ class RateLimit(Struct):
     batch_1_day_max_input_tokens: Decimal | None = None
 
 
-class RateLimitPage(Struct):
+class RateLimitPage(Struct, gc=False):
     """A page of rate limits."""
 
     data: list[RateLimit]
@@ -60,13 +60,13 @@ class RateLimitPage(Struct):
     last_id: str | None = None
 
 
-class Enforcement(Struct):
+class Enforcement(Struct, gc=False):
     """Whether a hard limit refuses requests at this moment."""
 
     status: str | None = None
 
 
-class SpendLimit(Struct):
+class SpendLimit(Struct, gc=False):
     """A hard limit in cents."""
 
     threshold_amount: Decimal
@@ -75,7 +75,7 @@ class SpendLimit(Struct):
     enforcement: Enforcement | None = None
 
 
-class SpendAlert(Struct):
+class SpendAlert(Struct, gc=False):
     """An e-mail alert at an amount in cents."""
 
     id: str
@@ -84,7 +84,7 @@ class SpendAlert(Struct):
     interval: str
 
 
-class SpendAlertPage(Struct):
+class SpendAlertPage(Struct, gc=False):
     """A page of alerts."""
 
     data: list[SpendAlert]

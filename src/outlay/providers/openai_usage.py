@@ -22,7 +22,7 @@ SERVICE = "OpenAI API"
 UPDATE = "Nothing was overwritten. Update Outlay; if it is up to date, report it."
 
 
-class UsageRow(Struct):
+class UsageRow(Struct, gc=False):
     """One result of any usage endpoint: `object` says which of the measures it holds."""
 
     object: str
@@ -61,7 +61,7 @@ class UsageRow(Struct):
     output_image_tokens: Decimal | None = None
 
 
-class UsageBucket(Struct):
+class UsageBucket(Struct, gc=False):
     """One UTC day."""
 
     start_time: int
@@ -69,7 +69,7 @@ class UsageBucket(Struct):
     results: list[UsageRow]
 
 
-class UsagePage(Struct):
+class UsagePage(Struct, gc=False):
     """A page of days."""
 
     data: list[UsageBucket]

@@ -23,6 +23,7 @@ _USAGE_KEY = attrgetter(
     "usage_period", "meter", "unit", "service_name", "sku_id", "sub_account_id", "resource_id", "region_id", "model",
     "service_tier", "context_window", "api_key_id", "user_id", "part_of", "derived",
 )  # fmt: skip
+_CHARGE_GLANCE = attrgetter("charge_description", "sub_account_id", "resource_id", "sku_price_id", "user_id")
 _KEYS: dict[type, Callable[[Any], tuple[Any, ...]]] = {
     Limit: attrgetter("name", "scope", "kind", "unit", "window", "model", "sub_account_id"),
     Balance: attrgetter("name", "currency", "unit"),
@@ -43,6 +44,11 @@ def natural_key(fact: Fact) -> tuple[Any, ...]:
             key = (*key, _flat(fact.tags), _flat(fact.details))  # type: ignore[union-attr]
         return (kind, *key)
     return (kind, *_KEYS[kind](fact))
+
+
+def _glance(fact: Fact) -> tuple[Any, ...]:
+    """Return a part of the natural key: facts that differ in it need no closer look."""
+    return _CHARGE_GLANCE(fact) if type(fact) is Charge else natural_key(fact)
 
 
 def _flat(values: dict[str, Any] | None) -> tuple[tuple[str, Any], ...]:
@@ -70,8 +76,7 @@ def check(dataset: Dataset, period: Period, facts: Sequence[Fact]) -> Checked:
                 period=period,
             )
         )
-    keys = [natural_key(fact) for fact in facts]
-    if len(set(keys)) < len(keys):
+    if len(set(map(_glance, facts))) < len(facts) and len(set(keys := list(map(natural_key, facts)))) < len(keys):
         if dataset.repeats == "add":
             facts = _added(keys, facts)
         else:

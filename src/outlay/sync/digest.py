@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from hashlib import blake2b
-from operator import attrgetter
+from itertools import groupby
 
 import msgspec
 
 from outlay.model.facts import Fact
 
-_encoder = msgspec.msgpack.Encoder(order="deterministic")
-_kind = attrgetter("__class__.__name__")
+_encode = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
 def digest(facts: Iterable[Fact]) -> str:
     """Return a digest that depends on the facts and not on their order."""
-    rows = sorted(_kind(fact).encode() + _encoder.encode(fact) for fact in facts)
+    kinds: dict[str, list[bytes]] = {}
+    for kind, group in groupby(facts, type):
+        kinds.setdefault(kind.__name__, []).extend(map(_encode, group))
     whole = blake2b(digest_size=16)
-    for row in rows:
-        whole.update(len(row).to_bytes(4))
-        whole.update(row)
+    for name, rows in sorted(kinds.items()):
+        # Each encoded row says where it ends, so that joining them loses nothing.
+        whole.update(b"%s %d " % (name.encode(), len(rows)) + b"".join(sorted(rows)))
     return whole.hexdigest()
