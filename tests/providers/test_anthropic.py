@@ -13,7 +13,9 @@ from outlay.model.basis import Basis
 from outlay.model.facts import Category, Charge, Fact, Limit, LimitKind, Name, Usage
 from outlay.model.money import total
 from outlay.model.period import Period
-from outlay.providers import anthropic, anthropic_limits, anthropic_usage
+from outlay.providers import anthropic
+from outlay.providers.anthropic import limits as anthropic_limits
+from outlay.providers.anthropic import usage as anthropic_usage
 from outlay.providers.base import Endpoint
 from outlay.sync.check import check
 from outlay.sync.plan import Span, plan

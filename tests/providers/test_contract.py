@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
@@ -121,7 +122,9 @@ def test_what_it_says_can_be_looked_up(provider: Provider) -> None:
     assert provider.environment
     assert provider.base_url.startswith("https://")
     assert not provider.base_url.endswith("/")
-    assert provider.rates
+    for shorter, longer in pairwise(provider.rates):
+        assert shorter.seconds < longer.seconds
+        assert shorter.requests < longer.requests
     assert all(kind.hint for kind in provider.keys if not kind.usable or kind.more_than_read)
 
 

@@ -13,8 +13,11 @@ from outlay.errors import AccessDeniedError, GoneError, NotOfferedError, Permiss
 from outlay.model.facts import Budget, Category, Charge, Fact, Limit, Name, Statement, Usage
 from outlay.model.money import Money, exact, total
 from outlay.model.period import Period
-from outlay.providers import github, github_limits, github_names, github_totals
+from outlay.providers import github
 from outlay.providers.base import Ask, Endpoint, FanOut
+from outlay.providers.github import limits as github_limits
+from outlay.providers.github import names as github_names
+from outlay.providers.github import totals as github_totals
 from outlay.sync.check import check
 from outlay.wire.refusals import Said, declared, default, error
 from outlay.wire.request import build

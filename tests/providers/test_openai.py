@@ -10,8 +10,9 @@ import pytest
 from outlay.model.facts import Budget, Category, Charge, Fact, Limit, Usage
 from outlay.model.money import total
 from outlay.model.problem import Problem
-from outlay.providers import openai, openai_usage
+from outlay.providers import openai
 from outlay.providers.base import Refusal
+from outlay.providers.openai import usage as openai_usage
 from providers.case_files import all_cases, decode
 
 CASES = {case.path.name: case for case in all_cases() if case.provider.id == "openai"}

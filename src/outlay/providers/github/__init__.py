@@ -40,8 +40,8 @@ from outlay.providers.base import (
     Refusal,
     Service,
 )
-from outlay.providers.github_limits import BUDGETS, COPILOT_SEATS, COST_CENTERS, COST_CENTERS_DELETED, RATE_LIMIT
-from outlay.providers.github_names import (
+from outlay.providers.github.limits import BUDGETS, COPILOT_SEATS, COST_CENTERS, COST_CENTERS_DELETED, RATE_LIMIT
+from outlay.providers.github.names import (
     COST_CENTER_TAG,
     CURRENCY,
     SERVICES,
@@ -52,7 +52,7 @@ from outlay.providers.github_names import (
     sku_id,
     unit,
 )
-from outlay.providers.github_totals import AI_CREDIT, CLASSIC, ELSEWHERE, PREMIUM_REQUEST, SUMMARY
+from outlay.providers.github.totals import AI_CREDIT, CLASSIC, ELSEWHERE, PREMIUM_REQUEST, SUMMARY
 
 _WIDE = Context(prec=100)
 _NOISE = Decimal("0.000001")

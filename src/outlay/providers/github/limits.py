@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from outlay.model.facts import Budget, Limit, LimitKind, Name
 from outlay.model.money import exact
 from outlay.providers.base import Ask, Endpoint, PageNumber, Refusal
-from outlay.providers.github_names import COST_CENTER_TAG, CURRENCY, is_licence, repository, service_name, sku_id
+from outlay.providers.github.names import COST_CENTER_TAG, CURRENCY, is_licence, repository, service_name, sku_id
 
 
 class Alerting(Struct, gc=False):

@@ -13,7 +13,7 @@ from outlay.clock import midnight, next_month
 from outlay.model.facts import Limit, LimitKind, Name
 from outlay.model.money import Money, exact
 from outlay.model.problem import Problem, Severity
-from outlay.providers.anthropic_rows import BETA_REFUSALS, DEFAULT_WORKSPACE
+from outlay.providers.anthropic.rows import BETA_REFUSALS, DEFAULT_WORKSPACE
 from outlay.providers.base import AfterId, Ask, Cursor, Endpoint, FanOut
 
 _PER = re.compile(r"_per_(second|minute|hour|day|month)")

@@ -13,7 +13,7 @@ from outlay.model.facts import Usage
 from outlay.model.money import Money, exact
 from outlay.model.period import Period, parse_time
 from outlay.model.problem import Problem, Severity
-from outlay.providers.anthropic_rows import API, BETA_REFUSALS, CODE, Dimensions, day_of_row, sku, workspace_or_default
+from outlay.providers.anthropic.rows import API, BETA_REFUSALS, CODE, Dimensions, day_of_row, sku, workspace_or_default
 from outlay.providers.base import Ask, Cursor, DayText, Endpoint, IsoWindow
 
 

@@ -26,7 +26,7 @@ from outlay.model.facts import Category, Charge, Frequency, Limit, Name, Usage
 from outlay.model.money import Money
 from outlay.model.period import Period
 from outlay.model.problem import Problem
-from outlay.providers.anthropic_limits import (
+from outlay.providers.anthropic.limits import (
     API_KEYS,
     ORGANIZATION,
     RATE_LIMITS,
@@ -35,7 +35,7 @@ from outlay.providers.anthropic_limits import (
     WORKSPACE_RATE_LIMITS,
     WORKSPACES,
 )
-from outlay.providers.anthropic_rows import (
+from outlay.providers.anthropic.rows import (
     API,
     BETA_REFUSALS,
     CODE,
@@ -45,7 +45,7 @@ from outlay.providers.anthropic_rows import (
     sku,
     workspace_or_default,
 )
-from outlay.providers.anthropic_usage import ANALYTICS_USAGE, CLAUDE_CODE, MESSAGES_USAGE
+from outlay.providers.anthropic.usage import ANALYTICS_USAGE, CLAUDE_CODE, MESSAGES_USAGE
 from outlay.providers.base import (
     Ask,
     Cursor,

@@ -6,7 +6,7 @@ Units: costs are dollars, spend limits and alerts are cents; `1000_tokens` count
 Never: add priced usage to billed costs; add cached tokens or a modality's tokens to `input_tokens`, which holds them;
        ask costs for `api_key_id` before 2025-12-06, which is a 400; ask usage for `user_id` beside `project_id`,
        which may be one.
-Usage stands in `openai_usage`; names, limits and alerts in `openai_limits`: together they are too long for one page.
+Usage stands in `usage`; names, limits and alerts in `limits`: together they are too long for one page.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from outlay.model.facts import Category, Charge, Frequency
 from outlay.model.money import Money, exact, product
 from outlay.model.period import Period
 from outlay.model.problem import Problem
-from outlay.providers import openai_limits, openai_usage
 from outlay.providers.base import (
     Ask,
     Bearer,
@@ -39,7 +38,8 @@ from outlay.providers.base import (
     Refusal,
     Service,
 )
-from outlay.providers.openai_usage import BUCKETS, ORGANIZATION, SERVICE, UPDATE
+from outlay.providers.openai import limits, usage
+from outlay.providers.openai.usage import BUCKETS, ORGANIZATION, SERVICE, UPDATE
 
 KEYS_SINCE = date(2025, 12, 6)
 """Before this day costs refuse to be grouped by API key, and after it they do not."""
@@ -277,8 +277,8 @@ PROVIDER = Provider(
     datasets=(
         # One page of costs holds six months: reading a month again until its invoice is out costs nothing.
         Dataset("costs", "Daily costs", (Charge,), (COSTS_BY_KEY, COSTS_BY_LINE), horizon_days=35),
-        *openai_usage.DATASETS,
-        *openai_limits.DATASETS,
+        *usage.DATASETS,
+        *limits.DATASETS,
     ),
     services={SERVICE: Service("AI and Machine Learning", "Generative AI")},
     default_service=Service("AI and Machine Learning", "Generative AI"),

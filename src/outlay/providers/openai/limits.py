@@ -11,7 +11,7 @@ from outlay.clock import day_of, midnight, next_month
 from outlay.model.facts import Budget, Limit, LimitKind, Name
 from outlay.model.money import Money, exact
 from outlay.providers.base import AfterId, Ask, Dataset, Endpoint, FanOut, Refusal
-from outlay.providers.openai_usage import ORGANIZATION
+from outlay.providers.openai.usage import ORGANIZATION
 
 
 class Person(Struct, gc=False):

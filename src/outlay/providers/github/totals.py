@@ -13,7 +13,7 @@ from outlay.model.money import Money, exact
 from outlay.model.period import Period
 from outlay.model.problem import Problem
 from outlay.providers.base import Ask, DayParts, Endpoint, MonthParts, Refusal
-from outlay.providers.github_names import CURRENCY, UPDATE, service_name, sku_id, unit
+from outlay.providers.github.names import CURRENCY, UPDATE, service_name, sku_id, unit
 
 _CENT = Decimal("0.01")
 _AI_CREDITS_SINCE = date(2026, 6, 1)
