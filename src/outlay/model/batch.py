@@ -77,5 +77,3 @@ class Committed(msgspec.Struct, frozen=True, kw_only=True):
     """Set when a later fetch failed and this truth was kept."""
     problem: str | None = None
     """The error code of that failure."""
-    fetch_id: str | None = None
-    """The fetch whose payloads it was mapped from; None for imports and entries."""

@@ -63,13 +63,21 @@ class _Replay:
 
     def run(self) -> None:
         """Go through the present batches in the order of their fetches."""
-        present = [each for each in self._ledger.committed(self._account.connection).values() if each.fetch_id]
-        present.sort(key=lambda each: (each.fetch_id or "", each.partition))
-        for fetch_id, committed in groupby(present, lambda each: each.fetch_id or ""):
+        fetches = self._fetches()
+        present = [
+            each for each in self._ledger.committed(self._account.connection).values() if each.batch_id in fetches
+        ]
+        present.sort(key=lambda each: (fetches[each.batch_id], each.partition))
+        for fetch_id, committed in groupby(present, lambda each: fetches[each.batch_id]):
             self._fetch(fetch_id, list(committed))
             if sum(len(batch.facts) for batch in self._batches) >= FLUSH_FACTS:
                 self._flush()
         self._flush()
+
+    def _fetches(self) -> dict[str, str]:
+        """Return the fetch of each batch that was mapped from one; imports and entries have none."""
+        sql = "SELECT batch_id, fetch_id FROM batches WHERE connection = ? AND fetch_id IS NOT NULL"
+        return dict(self._ledger.query(sql, (self._account.connection,)).rows)
 
     def _fetch(self, fetch_id: str, committed: list[Committed]) -> None:
         payloads = list(self._ledger.payloads(fetch_id))
@@ -90,9 +98,10 @@ class _Replay:
             return
         before = {each.partition.period: each for each in committed}
         for each in settled:
-            self._offer(before[each.period], dataset, each, payloads[-1])
+            self._offer(before[each.period], each, fetch_id, payloads[-1])
 
-    def _offer(self, before: Committed, dataset: Dataset, each: Settled, payload: Payload) -> None:
+    def _offer(self, before: Committed, each: Settled, fetch_id: str, payload: Payload) -> None:
+        dataset = self._provider.dataset(before.partition.dataset)
         report = self._dataset_report(dataset.name)
         result = check(dataset, each.period, each.facts)
         problems = (*each.problems, *result.problems)
@@ -112,7 +121,7 @@ class _Replay:
                 partition=before.partition,
                 provider=self._provider.id,
                 endpoint=before.endpoint,
-                fetch_id=before.fetch_id,
+                fetch_id=fetch_id,
                 digest=seal,
                 observed_at=payload.fetched_at,
                 facts=result.facts,
