@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import count
@@ -52,23 +52,33 @@ def put(
     account_id: str | None = "org-1",
 ) -> None:
     """Commit one partition."""
+    account = Account(connection=connection, provider=provider, account_id=account_id)
+    ledger.commit(account, [_batch(account, dataset, period, facts)])
+
+
+def put_days(
+    ledger: Ledger,
+    connection: str,
+    dataset: str,
+    facts: Mapping[date, Sequence[Fact]],
+    *,
+    provider: str = "openai",
+    account_id: str | None = "org-1",
+) -> None:
+    """Commit one partition a day, all at once."""
+    account = Account(connection=connection, provider=provider, account_id=account_id)
+    ledger.commit(account, [_batch(account, dataset, Period.of_day(day), of_day) for day, of_day in facts.items()])
+
+
+def _batch(account: Account, dataset: str, period: Period, facts: Sequence[Fact]) -> Batch:
     number = next(_ids)
-    batch = Batch(
+    return Batch(
         batch_id=f"b{number:06d}",
-        partition=Partition(connection, dataset, period),
-        provider=provider,
+        partition=Partition(account.connection, dataset, period),
+        provider=account.provider,
         endpoint=dataset,
         fetch_id=None,
         digest=f"d{number:06d}",
         observed_at=NOW,
         facts=tuple(facts),
     )
-    ledger.commit(Account(connection=connection, provider=provider, account_id=account_id), [batch], [])
-
-
-def put_days(
-    ledger: Ledger, connection: str, dataset: str, facts: dict[date, Sequence[Fact]], *, provider: str = "openai"
-) -> None:
-    """Commit one partition a day."""
-    for day, of_day in facts.items():
-        put(ledger, connection, dataset, Period.of_day(day), of_day, provider=provider)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from analysis.staging import charge, clock, put
+from analysis.staging import charge, clock, put, put_days
 from outlay.model.facts import Category, Charge, Frequency, Name
 from outlay.model.period import Period
 from outlay.store import Ledger
@@ -23,20 +23,23 @@ def opened(home: Path, *, days: int = 31, fees: bool = False, invoiced: bool = F
     `fees` adds a plan fee that stands alone; `invoiced` puts every charge on an invoice instead of a few.
     """
     ledger = Ledger.open(home, clock=clock)
-    for offset in range(days):
-        day = FIRST + timedelta(days=offset)
-        for connection, provider, account_id, charges in (
-            ("openai-prod", "openai", "org-abc", _openai(day)),
-            ("claude", "anthropic", None, _anthropic(day)),
-            ("gh", "github", "42", _github(day)),
-        ):
-            facts = [msgspec.structs.replace(each, invoice_id="INV-9") for each in charges] if invoiced else charges
-            put(ledger, connection, "costs", Period.of_day(day), facts, provider=provider, account_id=account_id)
+    month = [FIRST + timedelta(days=offset) for offset in range(days)]
+    for connection, provider, account_id, charges in (
+        ("openai-prod", "openai", "org-abc", _openai),
+        ("claude", "anthropic", None, _anthropic),
+        ("gh", "github", "42", _github),
+    ):
+        facts = {day: [_invoiced(each) if invoiced else each for each in charges(day)] for day in month}
+        put_days(ledger, connection, "costs", facts, provider=provider, account_id=account_id)
     if fees:
         put(ledger, "gh", "fees", Period.of_days(FIRST, END), [_fee()], provider="github", account_id="42")
     names = [Name(kind="project", id="proj_a", name="Website"), Name(kind="repository", id="acme/site", name="site")]
     put(ledger, "openai-prod", "names", NAMES, names, provider="openai", account_id="org-abc")
     return ledger
+
+
+def _invoiced(each: Charge) -> Charge:
+    return msgspec.structs.replace(each, invoice_id="INV-9")
 
 
 def _openai(day: date) -> list[Charge]:

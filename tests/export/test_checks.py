@@ -143,7 +143,7 @@ FAULTS: dict[str, tuple[str, Fault]] = {
         put("Purchase", ConsumedQuantity="1.0", ConsumedUnit="Count"),
     ),
     "a tax with a price": ("price_misplaced", put("Tax", ListUnitPrice="1.0")),
-    "a region without a name": ("pair_broken", put(RegionId="eu-1")),
+    "a region without a name": ("pair_broken", put(RegionId="eu-1", RegionName="")),
     "a sub account without a type": ("pair_broken", put(SubAccountType="")),
     "a resource without a type": ("pair_broken", put(ResourceId="github:site", ResourceType="")),
     "a service in two categories": (

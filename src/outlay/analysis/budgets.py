@@ -92,7 +92,7 @@ def budget_rows(ledger: Ledger, query: Query, coverage: Coverage, clock: Clock) 
     rows = [
         _row(dict(zip(_COLUMNS, values, strict=True)))
         for *values, dataset, start in latest_reading(ledger, "budgets", _COLUMNS, query, clock)
-        if not coverage.superseded(values[0], dataset, start)
+        if not coverage.superseded(values[0], dataset, start, query.period(clock)[1])
     ]
     counted = {id(row): wanted for row in rows if (wanted := _counts(row)) is not None}
     if not counted:

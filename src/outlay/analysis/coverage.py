@@ -10,7 +10,7 @@ import msgspec
 
 from outlay.analysis.answer import Incomplete
 from outlay.analysis.query import Query
-from outlay.clock import Clock, day_of, month_start
+from outlay.clock import Clock, day_of, midnight, month_start
 from outlay.errors import OutlayError
 from outlay.model.facts import Charge, Revenue, Usage
 from outlay.providers import PROVIDERS
@@ -79,9 +79,13 @@ class Coverage(msgspec.Struct, frozen=True):
         """Return the provider's description of a dataset, or None for one that was imported or is no longer known."""
         return _DATASETS.get((self.providers.get(connection, ""), name))
 
-    def superseded(self, connection: str, dataset: str, start: datetime) -> bool:
-        """Tell whether a later reading of a dataset is committed, so that an older one no longer speaks."""
-        return any(span.committed and span.last_start > start for span in self.datasets.get((connection, dataset), ()))
+    def superseded(self, connection: str, dataset: str, start: datetime, to: date) -> bool:
+        """Tell whether a later reading before a day is committed, so that an older one no longer speaks."""
+        last = midnight(to) - timedelta(days=1)
+        return any(
+            span.committed and span.first < to and min(span.last_start, last) > start
+            for span in self.datasets.get((connection, dataset), ())
+        )
 
     def days(self, connection: str, kind: type) -> frozenset[date]:
         """Return the days for which a connection's facts of one kind are all committed and not stale."""
@@ -98,11 +102,11 @@ class Coverage(msgspec.Struct, frozen=True):
         return frozenset.intersection(*each) if each else frozenset()
 
     def holds(self, connection: str, kind: type, first: date, to: date) -> bool:
-        """Tell whether any partition with facts of one kind is committed in a period."""
+        """Tell whether any partition of a dataset that is known to hold facts of one kind is committed in a period."""
         return any(
             span.committed and span.first < to and span.end > first
             for span in self.of_connection(connection)
-            if self.yields(connection, span.dataset, (kind,))
+            if self.dataset(connection, span.dataset) and self.yields(connection, span.dataset, (kind,))
         )
 
     def yields(self, connection: str, name: str, kinds: Sequence[type]) -> bool:

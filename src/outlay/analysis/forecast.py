@@ -73,8 +73,7 @@ class _Profile(msgspec.Struct, frozen=True):
         """Return the expected spend of a day; the trend fades with distance, and spend does not change its sign."""
         ahead = Decimal((day - self.anchor).days)
         drift = self.slope * ahead * _DAMPING
-        level = self.level + max(-abs(self.level), min(abs(self.level), drift))
-        return level * self.factors[day.weekday()]
+        return (self.level + _bounded(drift, abs(self.level))) * self.factors[day.weekday()]
 
 
 def _profile(history: Mapping[date, Decimal]) -> _Profile:
@@ -93,8 +92,14 @@ def _profile(history: Mapping[date, Decimal]) -> _Profile:
         return _Profile(average, _ZERO, anchor, flat)
     slope = _theil_sen(even)
     centre = median([Decimal((day - anchor).days) for day in even])
-    level = median(even.values()) - slope * centre
+    usual = median(even.values())
+    level = usual + _bounded(-slope * centre, abs(usual))
     return _Profile(level, slope, anchor, factors)
+
+
+def _bounded(drift: Decimal, most: Decimal) -> Decimal:
+    """Return a drift that cannot turn what it is added to into its opposite."""
+    return max(-most, min(most, drift))
 
 
 def _factors(history: Mapping[date, Decimal], middle: Decimal) -> dict[int, Decimal]:

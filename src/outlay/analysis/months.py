@@ -84,5 +84,6 @@ def month_spend(
     sums: dict[tuple[str, str], list[tuple[tuple[str | None, ...], Decimal]]] = {}
     for connection, currency, *key, amount in ledger.query(sql, [*bound, *condition.parameters]).rows:
         sums.setdefault((connection, currency), []).append((tuple(key), amount))
-    covered = frozenset(name for name in names if coverage.holds(name, Charge, first, to))
+    charged = {connection for connection, _ in sums}
+    covered = frozenset(name for name in names if name in charged or coverage.holds(name, Charge, first, to))
     return MonthSpend(dimensions, sums, covered)

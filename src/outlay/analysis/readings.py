@@ -218,7 +218,7 @@ def limit_rows(ledger: Ledger, query: Query, coverage: Coverage, clock: Clock) -
     for *values, dataset, start in latest_reading(ledger, "limits", _LIMIT, query, clock):
         row = dict(zip((name.strip('"') for name in _LIMIT), values, strict=True))
         row |= {"kind": LimitKind(row["kind"]), "basis": LimitBasis(row["basis"]), "unlimited": bool(row["unlimited"])}
-        if not coverage.superseded(row["connection"], dataset, start):
+        if not coverage.superseded(row["connection"], dataset, start, query.period(clock)[1]):
             rows.append(LimitRow(**row, dataset=dataset))
     open_ = [row for row in rows if _needs_spend(row)]
     spent = month_spend(ledger, query, {row.connection for row in open_}, coverage, clock) if open_ else None
@@ -288,7 +288,7 @@ def balance_rows(ledger: Ledger, query: Query, coverage: Coverage, clock: Clock)
     return tuple(
         BalanceRow(**dict(zip(_BALANCE, (*values, Basis(basis)), strict=True)))
         for *values, basis, dataset, start in latest_reading(ledger, "balances", _BALANCE, query, clock)
-        if not coverage.superseded(values[0], dataset, start)
+        if not coverage.superseded(values[0], dataset, start, query.period(clock)[1])
     )
 
 

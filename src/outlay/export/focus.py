@@ -46,6 +46,18 @@ CUSTOM = (
     ("x_Details", "json"),
 )
 """Our own columns, after those of FOCUS."""
+_ORDER = (
+    "ChargePeriodStart",
+    "x_Connection",
+    "ServiceName",
+    "ChargeCategory",
+    "SkuId",
+    "SubAccountId",
+    "ResourceId",
+    "BilledCost",
+    "x_BatchId",
+)
+"""One ledger gives one file, so that two exports can be compared line by line."""
 _NUMBERS = (
     "BilledCost",
     "EffectiveCost",
@@ -103,7 +115,7 @@ def projection(
             SELECT *, {_EXACT} AS exact FROM costed
         )
         SELECT {", ".join(f"{_EXPRESSIONS.get(name, name)} AS {name}" for name, _ in typed_columns(version))}
-        FROM priced
+        FROM priced ORDER BY {", ".join(_ORDER)}
     """
     return sql, parameters * 2
 

@@ -1,0 +1,143 @@
+"""What an answer does not speak for is said beside it, and is never a zero."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+
+import pytest
+
+from analysis.staging import NOW, charge, clock, put, put_days, usage
+from outlay.analysis import Incomplete, Query, balances, invoices, limits, revenue, spend
+from outlay.analysis import usage as used
+from outlay.model.batch import Partition
+from outlay.model.facts import Limit, LimitKind
+from outlay.model.period import Period
+from outlay.providers import PROVIDERS
+from outlay.providers.base import Dataset
+from outlay.store import Ledger
+
+TODAY = NOW.date()
+
+
+def fill(ledger: Ledger, first: date, end: date, *, connection: str = "a", but: Iterable[date] = ()) -> None:
+    """Commit a day of cost for each day but some."""
+    days = [first + timedelta(days=offset) for offset in range((end - first).days)]
+    put_days(ledger, connection, "costs", {day: [charge(day, "1")] for day in days if day not in set(but)})
+
+
+def told(gaps: Iterable[Incomplete]) -> list[tuple[str, str, date, date, str]]:
+    """Return gaps as plain tuples."""
+    return [(gap.connection, gap.dataset, *gap.period, gap.why) for gap in gaps]
+
+
+def test_nothing_synced_is_said(ledger: Ledger) -> None:
+    """An empty ledger answers with a reason, not with a zero."""
+    answer = spend(ledger, clock=clock)
+    assert answer.rows == ()
+    assert told(answer.incomplete) == [("*", "*", date(2026, 11, 1), date(2026, 11, 23), "never_synced")]
+    assert "outlay sync" in answer.incomplete[0].hint
+
+
+@pytest.mark.parametrize("question", [used, limits, balances, invoices, revenue])
+def test_every_question_says_that_nothing_is_there(ledger: Ledger, question: object) -> None:
+    """Each question over an empty ledger has a gap."""
+    assert [gap.why for gap in question(ledger, clock=clock).incomplete] == ["never_synced"]  # type: ignore[operator]
+
+
+def test_a_whole_month_has_no_gap(ledger: Ledger) -> None:
+    """Every day up to yesterday is there; the present one is not over and is not held against the answer."""
+    fill(ledger, date(2026, 11, 1), TODAY)
+    assert spend(ledger, clock=clock).incomplete == ()
+
+
+def test_neighbouring_missing_days_are_one_gap(ledger: Ledger) -> None:
+    """Two gaps of several days are two entries, each with its first day and its exclusive end."""
+    missing = [date(2026, 11, 5), date(2026, 11, 6), date(2026, 11, 9)]
+    fill(ledger, date(2026, 11, 1), TODAY, but=missing)
+    assert told(spend(ledger, clock=clock).incomplete) == [
+        ("a", "costs", date(2026, 11, 5), date(2026, 11, 7), "not_synced"),
+        ("a", "costs", date(2026, 11, 9), date(2026, 11, 10), "not_synced"),
+    ]
+
+
+def test_days_since_the_last_sync_are_missing(ledger: Ledger) -> None:
+    """A ledger that was not synced for days does not call those days zero."""
+    fill(ledger, date(2026, 11, 1), date(2026, 11, 19))
+    assert told(spend(ledger, clock=clock).incomplete) == [
+        ("a", "costs", date(2026, 11, 19), date(2026, 11, 22), "not_synced")
+    ]
+
+
+def test_days_before_the_first_sync_are_not_expected(ledger: Ledger) -> None:
+    """What the connection never offered is no gap of the days it did, but alone it is one."""
+    fill(ledger, date(2026, 11, 10), TODAY)
+    assert spend(ledger, clock=clock).incomplete == ()
+    before = Query(from_=date(2026, 9, 1), to=date(2026, 10, 1))
+    assert told(spend(ledger, before, clock=clock).incomplete) == [
+        ("a", "costs", date(2026, 9, 1), date(2026, 10, 1), "not_synced")
+    ]
+
+
+def test_failed_and_stale_days_name_the_error(ledger: Ledger) -> None:
+    """A day that failed and one that only holds old truth carry the error's code and its hint."""
+    fill(ledger, date(2026, 11, 1), date(2026, 11, 20))
+    days = [date(2026, 11, 18), date(2026, 11, 19), date(2026, 11, 20), date(2026, 11, 21)]
+    ledger.failed([Partition("a", "costs", Period.of_day(day)) for day in days], "access_denied", NOW)
+    answer = spend(ledger, clock=clock)
+    assert told(answer.incomplete) == [("a", "costs", date(2026, 11, 18), date(2026, 11, 22), "access_denied")]
+    assert "key" in answer.incomplete[0].hint
+    assert answer.rows[0].billed_cost == 19
+
+
+def test_only_datasets_with_such_facts_count(ledger: Ledger) -> None:
+    """A gap of usage is none of spend, and the other way round."""
+    fill(ledger, date(2026, 11, 1), TODAY)
+    put(ledger, "a", "usage.completions", Period.of_day(date(2026, 11, 1)), [usage(date(2026, 11, 1), "5")])
+    assert spend(ledger, clock=clock).incomplete == ()
+    assert told(used(ledger, clock=clock).incomplete) == [
+        ("a", "usage.completions", date(2026, 11, 2), date(2026, 11, 22), "not_synced")
+    ]
+
+
+def test_a_kind_of_fact_that_was_never_fetched_is_said(ledger: Ledger) -> None:
+    """A connection that has costs and no usage at all says so when asked for usage."""
+    fill(ledger, date(2026, 11, 1), TODAY)
+    assert [(gap.connection, gap.why) for gap in used(ledger, clock=clock).incomplete] == [("a", "never_synced")]
+
+
+def test_a_configured_connection_that_is_silent_is_named(ledger: Ledger) -> None:
+    """A connection in the configuration without anything in the ledger is missing from the answer by name."""
+    fill(ledger, date(2026, 11, 1), TODAY)
+    query = Query(configured={"a": "openai", "b": "anthropic"})
+    assert [(gap.connection, gap.why) for gap in spend(ledger, query, clock=clock).incomplete] == [
+        ("b", "never_synced")
+    ]
+    only = Query(configured={"a": "openai", "b": "anthropic"}, providers=("openai",))
+    assert spend(ledger, only, clock=clock).incomplete == ()
+
+
+def test_filters_narrow_what_must_be_there(ledger: Ledger) -> None:
+    """Another connection's gap is not this question's."""
+    fill(ledger, date(2026, 11, 1), TODAY)
+    fill(ledger, date(2026, 11, 1), date(2026, 11, 3), connection="b")
+    assert spend(ledger, Query(connections=("a",)), clock=clock).incomplete == ()
+    assert spend(ledger, Query(where=(("connection", "a"),)), clock=clock).incomplete == ()
+    assert [gap.connection for gap in spend(ledger, clock=clock).incomplete] == ["b"]
+
+
+def test_a_reading_is_incomplete_only_when_its_last_attempt_failed(ledger: Ledger) -> None:
+    """Days without a reading are no gap; a failed reading is, and the older one still shows."""
+    limit = Limit(name="spend_limit", scope="organization", kind=LimitKind.SPEND, unit="USD")
+    dataset = next(each.name for each in _readings() if Limit in each.yields)
+    put(ledger, "a", dataset, Period.of_day(date(2026, 11, 3)), [limit])
+    assert limits(ledger, Query(where=(("dataset", dataset),)), clock=clock).incomplete == ()
+    ledger.failed([Partition("a", dataset, Period.of_day(TODAY))], "retry_later", NOW)
+    answer = limits(ledger, Query(where=(("dataset", dataset),)), clock=clock)
+    assert told(answer.incomplete) == [("a", dataset, TODAY, TODAY + timedelta(days=1), "retry_later")]
+    assert len(answer.rows) == 1
+
+
+def _readings() -> list[Dataset]:
+    openai = next(provider for provider in PROVIDERS if provider.id == "openai")
+    return [dataset for dataset in openai.datasets if dataset.grain == "reading"]
