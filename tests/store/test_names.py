@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from outlay.model.batch import Batch
-from outlay.model.facts import Name
+from outlay.model.facts import Fact, Name
 from outlay.store import Ledger
 from store.making import ACCOUNT, NOW, batch, charge, day, opened
 
@@ -36,7 +36,7 @@ def test_a_name_outlives_its_id(ledger: Ledger) -> None:
 def test_names_mentioned_beside_facts_are_never_deleted(ledger: Ledger) -> None:
     """A dataset that merely mentions names says nothing about those it does not mention."""
     for number in range(2):
-        mentioned = [charge(day(number)), _project(f"p{number}", "x")]
+        mentioned: list[Fact] = [charge(day(number)), _project(f"p{number}", "x")]
         ledger.commit(ACCOUNT, [batch(day(number), mentioned, f"b{number}", dataset="costs")])
     assert [(name.id, name.state) for name in ledger.names()] == [("p0", "active"), ("p1", "active")]
 

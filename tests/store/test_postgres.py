@@ -6,11 +6,14 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
+import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from outlay.errors import LedgerBusyError, LedgerVersionError
 from outlay.store import Ledger
@@ -21,12 +24,13 @@ BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Start a server and return its URL."""
+def server() -> Iterator[str]:
+    """Start a server and say how to reach it."""
     if not BINARIES:
         pytest.skip("no PostgreSQL server is installed")
     pytest.importorskip("psycopg", reason="the postgres extra is not installed")
-    folder = tmp_path_factory.mktemp("server")
+    # Not below pytest's own folder, which only its user may enter: the server runs as another one.
+    folder = Path(tempfile.mkdtemp(prefix="outlay-"))
     as_user: list[str] = []
     if os.geteuid() == 0:
         runuser = shutil.which("runuser")
@@ -34,8 +38,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             pytest.skip("PostgreSQL refuses to run as root and there is no runuser")
         as_user = [runuser, "-u", "nobody", "--"]
         shutil.chown(folder, "nobody")
-        for parent in list(folder.parents)[:2]:
-            parent.chmod(0o755)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -47,13 +49,26 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     run(str(bin_ / "initdb"), "-D", str(data), "-U", "outlay", "-A", "trust")
     run(str(bin_ / "pg_ctl"), "-D", str(data), "-w", "-o", options, "start")
-    yield f"postgresql+psycopg://outlay@127.0.0.1:{port}/postgres"
+    yield f"host=127.0.0.1 port={port} user=outlay dbname=postgres"
     run(str(bin_ / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
+    shutil.rmtree(folder)
 
 
-def test_the_state_may_live_in_postgresql(home: Path, server: str) -> None:
+@pytest.fixture
+def database(server: str) -> str:
+    """Make a database of its own for one test and return its URL."""
+    import psycopg
+
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        port = connection.info.port
+    return f"postgresql+psycopg://outlay@127.0.0.1:{port}/{name}"
+
+
+def test_the_state_may_live_in_postgresql(home: Path, database: str) -> None:
     """Commits, restatements, failures, leases, runs and versions work as they do with SQLite."""
-    with opened(home, state=server) as ledger:
+    with opened(home, state=database) as ledger:
         ledger.commit(ACCOUNT, first_version())
         ledger.commit(ACCOUNT, [costs(0, 2)])
         partition = costs(0, 2).partition
@@ -63,32 +78,34 @@ def test_the_state_may_live_in_postgresql(home: Path, server: str) -> None:
         ledger.checked([partition], NOW + timedelta(hours=1))
         ledger.end_run(ledger.begin_run(), "{}")
         assert ledger.last_runs()[0].report == "{}"
-        with opened(home, state=server) as other, ledger.lease("alpha", 60):
+        with opened(home, state=database) as other, ledger.lease("alpha", 60):
             assert len(other.committed("alpha")) == 3
             with pytest.raises(LedgerBusyError), other.lease("alpha", 60):
                 pass
-        with Ledger.open(home, state=server, clock=clock) as third, third.lease("alpha", 60):
+        with Ledger.open(home, state=database, clock=clock) as third, third.lease("alpha", 60):
             pass
         assert ledger.query("SELECT sum(BilledCost) FROM charges").rows == [(12,)]
         assert ledger.verify().problems == ()
     assert not (home / "state.sqlite").exists()
 
 
-def test_another_ledger_does_not_inherit_the_partitions(home: Path, server: str) -> None:
+def test_another_ledger_does_not_inherit_the_partitions(tmp_path: Path, database: str) -> None:
     """A state that belongs to other tables is built again, so nothing counts as committed that is not there."""
-    with opened(home, state=server) as ledger:
+    with opened(tmp_path / "one", state=database) as ledger:
+        ledger.commit(ACCOUNT, [costs(0, 1)])
+    with opened(tmp_path / "two", state=database) as ledger:
         assert ledger.committed("alpha") == {}
-        ledger.commit(ACCOUNT, [costs(0, 5)])
-        assert len(ledger.committed("alpha")) == 1
+        ledger.commit(ACCOUNT, [costs(1, 5)])
+        assert list(ledger.committed("alpha")) == [costs(1, 5).partition]
 
 
-def test_a_newer_server_state_is_refused(home: Path, server: str) -> None:
+def test_a_newer_server_state_is_refused(home: Path, database: str) -> None:
     """A state database of a later Outlay is not touched."""
-    import sqlalchemy as sa
-
-    engine = sa.create_engine(server)
+    with opened(home, state=database) as ledger:
+        ledger.commit(ACCOUNT, [costs(0, 1)])
+    engine = sa.create_engine(database)
     with engine.begin() as connection:
         connection.exec_driver_sql(f"UPDATE {TABLE} SET version_num = '9999'")
     engine.dispose()
-    with opened(home, state=server) as ledger, pytest.raises(LedgerVersionError, match="9999"):
+    with opened(home, state=database) as ledger, pytest.raises(LedgerVersionError, match="9999"):
         ledger.committed("alpha")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -109,11 +110,11 @@ def test_leases_hold_across_processes(home: Path) -> None:
 # ── versions ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _shape(engine: sa.Engine) -> dict[str, list[tuple[str, str, bool, int]]]:
+def _shape(engine: sa.Engine) -> dict[str, list[tuple[Any, ...]]]:
     inspector = sa.inspect(engine)
     return {
         table: [
-            (column["name"], str(column["type"]), bool(column["nullable"]), column["primary_key"])
+            (column["name"], str(column["type"]), bool(column["nullable"]), column.get("primary_key"))
             for column in inspector.get_columns(table)
         ]
         for table in sorted(inspector.get_table_names())

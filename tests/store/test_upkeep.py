@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,7 +79,7 @@ def test_a_check_reads_everything_and_names_what_is_wrong(home: Path, ledger: Le
         assert any(problem.startswith("payloads:") for problem in again.verify().problems)
 
 
-def delta_rows(ledger: Ledger, count: int) -> object:
+def delta_rows(ledger: Ledger, count: int) -> Any:
     """Return a few charges without their neighbours."""
     from deltalake import QueryBuilder
 

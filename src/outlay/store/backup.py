@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from outlay.errors import StoreError
-from outlay.store.delta import Tables, guard_tree
+from outlay.store.delta import Tables
 from outlay.store.faults import storing
+from outlay.store.rights import guard_tree
 from outlay.store.schema import tables
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +21,7 @@ from outlay.store.version import check_state
 
 if TYPE_CHECKING:
     from outlay.store.history import Change, Recorded
+    from outlay.store.lease import Lease
     from outlay.store.runs import Run
     from outlay.store.state import State, Trouble
     from outlay.store.upkeep import Maintained, Verified
@@ -128,7 +129,7 @@ class Ledger:
         """Return the partitions whose last fetch failed, those that hold nothing yet included."""
         return self.state.troubles(connection)
 
-    def lease(self, connection: str, ttl: timedelta | float) -> AbstractContextManager[object]:
+    def lease(self, connection: str, ttl: timedelta | float) -> Lease:
         """Hold a connection against other syncs; it is renewed meanwhile and given back at the end.
 
         Units: seconds where `ttl` is a number.
