@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from outlay.errors import StoreError
 
-RESTORE_HINT = "Restore the ledger from a backup (`outlay maintain --restore`), or sync again into a fresh home."
+RESTORE_HINT = "Restore the ledger from a backup (`outlay maintain restore`), or sync again into a fresh home."
 _LIBRARY_ERRORS = (
     ("deltalake.exceptions", "DeltaError"),
     ("deltalake.exceptions", "TableNotFoundError"),
