@@ -37,7 +37,9 @@ LINES = {
 }
 
 
-def truth_of(world: World, provider: str, first: Any, names: tuple[str, ...], rows: tuple[str, ...], **scope: Any) -> Any:
+def truth_of(
+    world: World, provider: str, first: Any, names: tuple[str, ...], rows: tuple[str, ...], **scope: Any
+) -> Any:
     """Return the truth's sums by day and names, without the groups that come to nothing."""
     spends = world.truth(provider, **scope).spend(("day", *names), first, rows=rows)
     return {key: (spend.currency, spend.billed) for key, spend in spends.items() if spend.billed}
@@ -106,7 +108,9 @@ def test_cached_tokens_are_counted_once(bench: Callable[..., Any]) -> None:
     """The disjoint classes of input tokens add up to the vendor's own total, and not to more."""
     one = bench(7, providers=("openai",))
     one.sync()
-    ((found,),) = one.rows("SELECT sum(quantity) FROM usage WHERE dataset = 'usage.completions' AND meter LIKE 'input%'")
+    ((found,),) = one.rows(
+        "SELECT sum(quantity) FROM usage WHERE dataset = 'usage.completions' AND meter LIKE 'input%'"
+    )
     truth = one.world.truth("openai").usage(("meter",), one.first, dataset="usage.completions")
     assert found == truth[("input_tokens",)]
 
@@ -121,7 +125,9 @@ def test_names_are_kept_apart_from_facts(bench: Callable[..., Any]) -> None:
 
 def test_an_empty_organization_is_empty_and_known_to_be(bench: Callable[..., Any]) -> None:
     """Nothing used is zero rows of settled days, not a failure and not a gap."""
-    one = bench(7, keys={name: f"sim-{name}-admin:empty" for name in ("openai", "anthropic")}, providers=("openai", "anthropic"))
+    one = bench(
+        7, keys={name: f"sim-{name}-admin:empty" for name in ("openai", "anthropic")}, providers=("openai", "anthropic")
+    )
     report = one.sync()
     assert [each.state for each in report.connections] == ["ok", "ok"], report.to_json()
     assert one.rows("SELECT count(*) FROM charges") == [(0,)]
