@@ -6,8 +6,10 @@ import asyncio
 import secrets
 from collections.abc import Iterable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from outlay.clock import Clock
+from outlay.errors import LedgerBusyError
 from outlay.model.batch import Account, Batch, Committed, Partition, Payload
 from outlay.model.problem import Severity
 from outlay.providers.base import Endpoint, Provider
@@ -15,6 +17,9 @@ from outlay.store import Ledger
 from outlay.sync.check import Checked
 from outlay.sync.digest import digest
 from outlay.sync.report import DatasetReport
+
+if TYPE_CHECKING:
+    from outlay.store.lease import Lease
 
 FLUSH_FACTS = 16_384
 """How many facts are gathered before they are written: what bounds memory, whatever the size of a sync."""
@@ -28,8 +33,9 @@ def new_id(moment: datetime) -> str:
 class Committer:
     """Collect one connection's batches; write them while the next pages are on their way."""
 
-    def __init__(self, ledger: Ledger, provider: Provider, account: Account, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, lease: Lease, provider: Provider, account: Account, clock: Clock) -> None:
         self.account = account
+        self._lease = lease
         self._ledger = ledger
         self._provider = provider
         self.clock = clock
@@ -88,6 +94,8 @@ class Committer:
         """Write what is gathered once there is enough of it; `whole` writes all and waits until it is safe."""
         if self._batches and (whole or self._facts >= FLUSH_FACTS):
             await self._written()
+            if self._lease.lost:
+                raise LedgerBusyError(f"another sync has taken over {self.account.connection}")
             batches, payloads = self._batches, self._payloads
             self._batches, self._payloads, self._facts = [], [], 0
             self._writing = asyncio.create_task(asyncio.to_thread(self._ledger.commit, self.account, batches, payloads))

@@ -151,7 +151,10 @@ class ConnectionSync:
         harmless = isinstance(error, NotOfferedError) and Charge not in dataset.yields
         severity = Severity.NOTE if harmless else Severity.FATAL
         problem = _problem(error, dataset.name, severity)
-        if problem not in report.problems:
+        # Days that fail alike are told once: their messages differ in the vendor's request id alone.
+        if not any(
+            (told.code, told.severity, told.hint) == (problem.code, severity, problem.hint) for told in report.problems
+        ):
             report.problems.append(problem)
         if not harmless:
             missing = [Partition(self._report.connection, dataset.name, period) for period in collector.unsettled]
@@ -177,5 +180,4 @@ def _span(seconds: float) -> str:
 
 
 def _problem(error: ProviderError, where: str, severity: Severity) -> Problem:
-    says = error.message if not error.request_id else f"{error.message} (request {error.request_id})"
-    return Problem(code=error.code, says=says, where=where, hint=error.hint, severity=severity)
+    return Problem(code=error.code, says=error.message, where=where, hint=error.hint, severity=severity)

@@ -8,15 +8,17 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from outlay.clock import Clock, system_clock
 from outlay.config import Config, Connection, suggestion, validate
 from outlay.credentials import Secret, resolve
-from outlay.errors import ConfigError, LedgerBusyError, OutlayError, StoreError
+from outlay.errors import BugError, ConfigError, LedgerBusyError, OutlayError, StoreError
 from outlay.model.batch import Account
 from outlay.model.problem import Problem
 from outlay.providers import PROVIDERS
 from outlay.providers.base import Provider
+from outlay.redaction import redactor
 from outlay.store import Ledger
 from outlay.sync.committer import Committer
 from outlay.sync.connection import ConnectionSync
@@ -25,6 +27,9 @@ from outlay.sync.progress import Progress, Quiet
 from outlay.sync.report import ConnectionReport, Report
 from outlay.sync.shard import Shard
 from outlay.wire.client import Wire
+
+if TYPE_CHECKING:
+    from outlay.store.lease import Lease
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +89,9 @@ def run(
     known = providers_by_id()
     for connection in wanted:
         provider_of(connection, known)
-    return asyncio.run(_Engine(ledger, known, span, settings).all(wanted))
+    report = asyncio.run(_Engine(ledger, known, span, settings).all(wanted))
+    ledger.maintain_if_needed()
+    return report
 
 
 def provider_of(connection: Connection, known: Mapping[str, Provider]) -> Provider:
@@ -127,8 +134,8 @@ class _Engine:
             started = time.monotonic()
             try:
                 secret = await asyncio.to_thread(resolve, connection.credential, self._settings.environ)
-                with self._ledger.lease(connection.name, LEASE_SECONDS):
-                    await self._leased(connection, secret, report)
+                with self._ledger.lease(connection.name, LEASE_SECONDS) as lease:
+                    await self._leased(connection, secret, lease, report)
             except LedgerBusyError as error:
                 report.skipped = True
                 report.problems.append(_problem(error))
@@ -136,13 +143,16 @@ class _Engine:
                 raise
             except OutlayError as error:
                 report.problems.append(_problem(error))
+            except Exception as error:  # noqa: BLE001 - the fence around a provider: its bug must not stop the others
+                report.problems.append(_unforeseen(error))
             finally:
                 report.seconds = time.monotonic() - started
                 self._settings.progress.ended(report)
 
-    async def _leased(self, connection: Connection, secret: Secret, report: ConnectionReport) -> None:
+    async def _leased(self, connection: Connection, secret: Secret, lease: Lease, report: ConnectionReport) -> None:
         provider, settings = self._known[connection.provider], self._settings
-        committer = Committer(self._ledger, provider, account_of(connection, provider, self._ledger), settings.clock)
+        account = account_of(connection, provider, self._ledger)
+        committer = Committer(self._ledger, lease, provider, account, settings.clock)
         work = plan(connection, provider, committer.known, settings.clock(), self._span)
         settings.progress.planned(connection.name, sum(len(each.partitions) for each in work.works))
         wire = settings.wire(
@@ -169,6 +179,15 @@ class _Engine:
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     error = group.exceptions[0]
     return _first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
+def _unforeseen(error: Exception) -> Problem:
+    cause: BaseException = _first(error) if isinstance(error, ExceptionGroup) else error
+    if isinstance(cause, OutlayError):
+        return _problem(cause)
+    log.error("a sync broke off", exc_info=cause)
+    says = redactor.text(f"{type(cause).__name__}: {cause}")
+    return Problem(code=BugError.code, says=f"this is a bug in Outlay: {says}", hint=BugError.default_hint)
 
 
 def account_of(connection: Connection, provider: Provider, ledger: Ledger) -> Account:

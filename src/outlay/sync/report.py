@@ -43,13 +43,14 @@ class ConnectionReport:
 
     @property
     def state(self) -> str:
-        """Return `ok`, `partial`, `failed` or `skipped`."""
+        """Return `ok`, `partial` (something is missing), `failed` (nothing came) or `skipped`."""
         if self.skipped:
             return "skipped"
-        broken = [dataset.failed for dataset in self.datasets]
-        if any(problem.severity is Severity.FATAL for problem in self.problems) or (broken and all(broken)):
+        if any(problem.severity is Severity.FATAL for problem in self.problems):
             return "failed"
-        return "partial" if any(broken) else "ok"
+        if not any(dataset.failed for dataset in self.datasets):
+            return "ok"
+        return "partial" if any(dataset.fetched or not dataset.failed for dataset in self.datasets) else "failed"
 
 
 @dataclass(slots=True)
