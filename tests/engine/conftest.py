@@ -1,11 +1,22 @@
-"""Whole syncs over real sockets: a world, its simulator, a configuration, a ledger."""
+"""Whole syncs over real sockets: a world, its simulator, a configuration, a ledger.
+
+After each test everything a bench has written, logged or reported is searched for the credentials it was given.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +28,26 @@ from outlay.store import Ledger
 from outlay.sync import Report, run
 from outlay.sync.engine import Settings
 from outlay.sync.plan import Span
+from outlay.sync.shard import Shard
 
 TODAY = date(2026, 11, 22)
 LEVELS = ("organization", "user", "enterprise")
 KEYS = {"openai": "sim-openai-admin", "anthropic": "sim-anthropic-admin", "github": "sim-github-classic"}
+ROWS = {
+    "openai": ("project_id", "line_item", "api_key_id"),
+    "anthropic": (
+        "workspace_id", "api_key_id", "model", "service_tier", "context_window", "cost_type", "token_type",
+    ),
+    "github": ("sub_account", "sku_id", "resource", "cost_center_id", "unit"),
+}  # fmt: skip
+"""How finely each vendor's answer is grouped: what a ledger's row is."""
+LINE = {
+    "openai": ("SubAccountId, ChargeDescription, ResourceId", ("project_id", "line_item", "api_key_id")),
+    "anthropic": ("SubAccountId, x_ApiKeyId", ("workspace_id", "api_key_id")),
+    "github": ("SubAccountId, SkuId, ResourceId", ("sub_account", "sku_id", "resource")),
+}
+"""Our columns of a line and the truth's names for them."""
+Days = dict[date, dict[tuple[Any, ...], Decimal]]
 
 
 @dataclass
@@ -35,6 +62,11 @@ class Bench:
     level: str = "organization"
     keys: dict[str, str] | None = None
     clock_ahead: timedelta = timedelta()
+    labels: dict[str, str] = field(default_factory=dict)
+    """Further connections: a name and the label of the OpenAI account that it opens."""
+    changes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What a connection has otherwise than the others."""
+    reports: list[Report] = field(default_factory=list)
 
     @property
     def world(self) -> World:
@@ -58,26 +90,37 @@ class Bench:
             store=None,
             state=None,
             home=self.home,
-            connections={provider: self.connection(provider) for provider in self.providers},
+            connections={
+                **{provider: self.connection(provider) for provider in self.providers},
+                **{name: self.connection("openai", name) for name in self.labels},
+            },
         )
 
-    def connection(self, provider: str) -> Connection:
+    def connection(self, provider: str, name: str = "") -> Connection:
         """Return a provider's connection to its simulated self."""
         options = {k: v for k, v in FACES[provider].options.items() if k not in LEVELS or k == self.level}
-        return Connection(
-            name=provider,
-            provider=provider,
-            credential=f"env:{provider.upper()}_KEY",
-            base_url=self.simulator.base_url(provider),
-            since=self.first,
-            datasets=(self.datasets or {}).get(provider),
-            options=options,
-            allow_http=False,
-        )
+        name = name or provider
+        fields: dict[str, Any] = {
+            "name": name,
+            "provider": provider,
+            "credential": f"env:{_variable(name)}",
+            "base_url": self.simulator.base_url(provider),
+            "since": self.first,
+            "datasets": (self.datasets or {}).get(provider),
+            "options": options,
+            "allow_http": False,
+        }
+        return Connection(**{**fields, **self.changes.get(name, {})})
 
     def environ(self) -> dict[str, str]:
-        """Return an environment that holds each provider's key."""
-        return {f"{provider.upper()}_KEY": key for provider, key in {**KEYS, **(self.keys or {})}.items()}
+        """Return an environment that holds each connection's key; one of None is not set."""
+        labelled = {name: f"{KEYS['openai']}:{label}" for name, label in self.labels.items()}
+        keys: dict[str, str | None] = {**KEYS, **labelled, **(self.keys or {})}
+        return {_variable(name): key for name, key in keys.items() if key is not None}
+
+    def credentials(self) -> set[str]:
+        """Return every key this bench was given."""
+        return set(self.environ().values())
 
     @contextmanager
     def ledger(self) -> Iterator[Ledger]:
@@ -85,16 +128,19 @@ class Bench:
         with Ledger.open(self.home, clock=self.clock) as ledger:
             yield ledger
 
-    def sync(self, *connections: str, span: Span | None = None, **wire: Any) -> Report:
+    def sync(self, *connections: str, span: Span | None = None, shard: Shard | None = None, **wire: Any) -> Report:
         """Sync and return the report; `wire` settings (attempts, seconds) go to every wire."""
         with self.ledger() as ledger:
-            return run(
+            report = run(
                 self.config(),
                 ledger,
                 connections=connections,
                 span=span or Span(),
+                shard=shard,
                 settings=Settings(clock=self.clock, environ=self.environ(), wire=_impatient(wire)),
             )
+        self.reports.append(report)
+        return report
 
     def rows(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Return the rows of a query over the ledger."""
@@ -106,30 +152,154 @@ class Bench:
         found = self.rows("SELECT sum(BilledCost) FROM charges WHERE x_Provider = ?", provider)
         return found[0][0] or 0
 
+    def days_of(self, provider: str, connection: str = "") -> Days:
+        """Return the ledger's lines of each day that has any, those of nothing left out."""
+        columns, _ = LINE[provider]
+        found = self.rows(
+            f"SELECT ChargePeriodStart::DATE, sum(BilledCost), {columns} FROM charges WHERE x_Connection = ?"
+            " GROUP BY ALL",
+            connection or provider,
+        )
+        return _by_day((row[0], tuple(row[2:]), row[1]) for row in found)
+
+    def true_days(self, provider: str, connection: str = "") -> Days:
+        """Return the world's lines of each synced day that has any."""
+        truth = self.world.truth(provider, self.labels.get(connection, ""))
+        spends = truth.spend(("day", *LINE[provider][1]), self.first, rows=ROWS[provider])
+        return _by_day((key[0], key[1:], spend.billed) for key, spend in spends.items())
+
+    def right(self, *connections: str) -> bool:
+        """Return whether the ledger is the world's truth, to the last digit of each line of each day."""
+        named = connections or (*self.providers, *self.labels)
+        wanted = {name: (name if name in KEYS else "openai") for name in named}
+        return all(self.days_of(provider, name) == self.true_days(provider, name) for name, provider in wanted.items())
+
+
+def _by_day(lines: Any) -> Days:
+    days: Days = {}
+    for day, line, amount in lines:
+        if amount:
+            days.setdefault(day, {})[line] = amount
+    return days
+
+
+def _variable(connection: str) -> str:
+    return f"{connection.upper().replace('-', '_')}_KEY"
+
 
 def _impatient(wire: dict[str, Any]) -> Callable[..., Any]:
     from outlay.wire.client import Wire
 
-    async def at_once(_seconds: float) -> None:
-        """Let no test wait for a vendor."""
-
     def made(*args: Any, **kwargs: Any) -> Wire:
-        return Wire(*args, **{**kwargs, "sleep": at_once, **wire})
+        skipped = [0.0]
+
+        async def at_once(seconds: float) -> None:
+            """Let no test wait for a vendor: the time is skipped."""
+            skipped[0] += seconds
+            await asyncio.sleep(0)
+
+        def monotonic() -> float:
+            return time.monotonic() + skipped[0]
+
+        return Wire(*args, **{**kwargs, "sleep": at_once, "monotonic": monotonic, **wire})
 
     return made
 
 
+def leaks(home: Path, texts: list[str], credentials: set[str]) -> list[str]:
+    """Return where a credential can be read: in texts, in any file below a home, in what its tables hold."""
+    import duckdb
+
+    found = [f"text {text[:200]!r}" for text in texts for key in credentials if key in text]
+    for path in home.rglob("*"):
+        content = path.read_bytes() if path.is_file() else b""
+        found += [str(path) for key in credentials if key.encode() in content]
+        # Compression may hide a key from a plain search.
+        if path.suffix == ".parquet" and content.endswith(b"PAR1"):
+            rows = str(duckdb.sql(f"SELECT * FROM read_parquet('{path}')").fetchall())
+            found += [f"rows of {path}" for key in credentials if key in rows]
+    return found
+
+
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
-    """Return a maker of benches; their simulators end with the test."""
-    running: list[Simulator] = []
+def bench(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Callable[..., Bench]]:
+    """Return a maker of benches; their simulators end with the test, and no credential may have gone anywhere."""
+    made: list[Bench] = []
+    caplog.set_level(logging.DEBUG)
 
     def make(seed: int = 3, *, days: int = 20, world_days: int = 40, **fields: Any) -> Bench:
-        quotas = dict.fromkeys(FACES)
-        simulator = Simulator(World(seed, TODAY, world_days), quotas=quotas).start()
-        running.append(simulator)
-        return Bench(simulator, tmp_path / f"home-{len(running)}", days=days, **fields)
+        simulator = Simulator(World(seed, TODAY, world_days), quotas=dict.fromkeys(FACES)).start()
+        made.append(Bench(simulator, tmp_path / f"home-{len(made)}", days=days, **fields))
+        return made[-1]
 
     yield make
-    for simulator in running:
-        simulator.stop()
+    for one in made:
+        one.simulator.stop()
+    for one in made:
+        texts = [caplog.text, *(json.dumps(report.to_json()) for report in one.reports)]
+        assert leaks(one.home, texts, one.credentials()) == []
+
+
+@dataclass
+class Outside:
+    """A bench whose syncs are processes of their own: `outlay sync` with a configuration file, on the real clock."""
+
+    bench: Bench
+    config: Path
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a command and return its process."""
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "SYSTEMROOT") if name in os.environ}
+        return subprocess.Popen(
+            [sys.executable, "-m", "outlay", *arguments, "--config", str(self.config), "--home", str(self.bench.home)],
+            env={**inherited, **self.bench.environ(), "PYTHONPATH": str(Path(__file__).parents[2] / "src")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str) -> tuple[int, str, str]:
+        """Run a command to its end; return its status and what it said on stdout and stderr."""
+        process = self.start(*arguments)
+        out, err = process.communicate()
+        self.told.extend((out, err))
+        return process.returncode, out, err
+
+    told: list[str] = field(default_factory=list)
+    """Everything commands have said."""
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Iterator[Callable[..., Outside]]:
+    """Return a maker of benches that are synced by processes; what these said and wrote is searched for keys."""
+    made: list[Outside] = []
+
+    def make(seed: int = 3, *, days: int = 4, **fields: Any) -> Outside:
+        simulator = Simulator(World.live(seed, days + 2), quotas=dict.fromkeys(FACES)).start()
+        one = Bench(simulator, tmp_path / f"home-{len(made)}", days=days, **fields)
+        config = tmp_path / f"outlay-{len(made)}.toml"
+        config.write_text(_toml(one))
+        made.append(Outside(one, config))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.bench.simulator.stop()
+    for each in made:
+        assert leaks(each.bench.home, each.told, each.bench.credentials()) == []
+
+
+def _toml(bench: Bench) -> str:
+    tables = []
+    for name, connection in bench.config().connections.items():
+        values: dict[str, Any] = {
+            "provider": connection.provider,
+            "credential": connection.credential,
+            "base_url": connection.base_url,
+            "since": str(connection.since),
+            **connection.options,
+        }
+        if connection.datasets:
+            values["datasets"] = list(connection.datasets)
+        tables.append("\n".join([f"[connections.{name}]", *(f"{key} = {json.dumps(v)}" for key, v in values.items())]))
+    return "\n\n".join(tables)
