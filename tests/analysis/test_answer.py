@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-import pandas as pd
+import pandas as pd  # type: ignore[import-untyped]
 import polars as pl
 import pytest
 from hypothesis import given
@@ -112,8 +112,8 @@ def test_history_says_what_a_day_said_before(ledger: Ledger) -> None:
     put(ledger, "a", "costs", Period.of_day(DAY), [charge(DAY, "3"), charge(DAY, "1", currency="EUR")])
     rows = history(ledger, day=DAY, clock=clock).rows
     assert [(row.currency, row.before, row.after, row.difference) for row in rows] == [
-        ("EUR", None, 1, 1),
-        ("USD", 1, 3, 2),
+        ("EUR", None, Decimal(1), Decimal(1)),
+        ("USD", Decimal(1), Decimal(3), Decimal(2)),
     ]
     assert history(ledger, day=date(2026, 11, 3), clock=clock).rows == ()
     assert history(ledger, Query(providers=("github",)), clock=clock).rows == ()

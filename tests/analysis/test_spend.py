@@ -45,8 +45,8 @@ def test_the_json_is_exactly_as_documented(ledger: Ledger) -> None:
 def test_every_digit_survives(ledger: Ledger) -> None:
     """An amount of eighteen decimals comes back as it went in; zeros beyond the sixth are not written."""
     put(ledger, "a", "costs", Period.of_day(DAY), [charge(DAY, "0.123456789012345678"), charge(DAY, "1000000")])
-    (row,) = spend(ledger, clock=clock).to_json_object()["rows"]  # type: ignore[misc,union-attr]
-    assert row["billed_cost"] == "1000000.123456789012345678"  # type: ignore[index,call-overload]
+    (row,) = spend(ledger, clock=clock).to_json_object()["rows"]
+    assert row["billed_cost"] == "1000000.123456789012345678"
 
 
 def test_currencies_are_never_added(ledger: Ledger) -> None:

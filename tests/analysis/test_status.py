@@ -34,9 +34,9 @@ def test_one_row_says_it_all(ledger: Ledger) -> None:
     put(ledger, "a", "readings", Period.of_day(TODAY), [*limits, Balance(name="p", amount=Decimal(7), currency="USD")])
     ledger.failed([Partition("a", "costs", Period.of_day(TODAY))], "access_denied", NOW)
     (row,) = status(ledger, clock=clock).rows
-    assert [(spent.currency, spent.billed_cost) for spent in row.spend] == [("EUR", 2), ("USD", 30)]
+    assert [(spent.currency, spent.billed_cost) for spent in row.spend] == [("EUR", Decimal(2)), ("USD", Decimal(30))]
     assert row.nearest_limit is not None
-    assert (row.nearest_limit.name, row.nearest_limit.percent) == ("near", 95)
+    assert (row.nearest_limit.name, row.nearest_limit.percent) == ("near", Decimal(95))
     assert [balance.amount for balance in row.balances] == [7]
     assert (row.checked_at, row.stale_since) == (NOW, NOW)
     assert [(each.code, each.where) for each in row.trouble] == [("access_denied", "costs")]
@@ -46,7 +46,7 @@ def test_one_row_says_it_all(ledger: Ledger) -> None:
 def test_a_silent_connection_has_a_row(ledger: Ledger) -> None:
     """A configured connection that was never synced is there, with nothing known."""
     answer = status(ledger, Query(configured={"b": "anthropic"}), clock=clock)
-    (row,) = answer.to_json_object()["rows"]  # type: ignore[misc,union-attr]
+    (row,) = answer.to_json_object()["rows"]
     assert row == {
         "connection": "b",
         "provider": "anthropic",

@@ -126,7 +126,7 @@ class Answer(msgspec.Struct, Generic[RowT], frozen=True, kw_only=True):
     columns: tuple[str, ...] = ()
     """The rows' columns in order, also when there is no row."""
 
-    def to_json_object(self) -> dict[str, Json]:
+    def to_json_object(self) -> dict[str, Any]:
         """Return the answer as the one JSON object that commands, HTTP and MCP share."""
         return {
             "from": self.from_.isoformat(),
