@@ -216,7 +216,7 @@ def leaks(home: Path, texts: list[str], credentials: set[str]) -> list[str]:
         found += [str(path) for key in credentials if key.encode() in content]
         # Compression may hide a key from a plain search.
         if path.suffix == ".parquet" and content.endswith(b"PAR1"):
-            rows = str(duckdb.sql(f"SELECT * FROM read_parquet('{path}')").fetchall())
+            rows = str(duckdb.sql(f"SELECT COLUMNS(*)::VARCHAR FROM read_parquet('{path}')").fetchall())
             found += [f"rows of {path}" for key in credentials if key in rows]
     return found
 
