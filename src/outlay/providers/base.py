@@ -275,6 +275,37 @@ class Dataset:
     """Lower is fetched first; names that others fan out over are 0."""
 
 
+# ── Files ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """A file the user downloads from the vendor: told by its name and first bytes, then turned into facts.
+
+    A ZIP is opened by the importer, within bounds, and each file in it is offered by itself: both functions see the
+    plain content and never an archive. `extract` is pure, yields the file's facts in its order, says every row it
+    cannot read as a `Problem`, and never lets a key through. A fact's own period is the partition it replaces, so
+    importing a file twice, or a longer file that holds it, changes nothing.
+    """
+
+    dataset: str
+    """The dataset the facts stand in; apart from those that are synced, so neither replaces the other."""
+    title: str
+    """What the file is, in the vendor's words."""
+    where: str
+    """Where the vendor offers it, in a sentence."""
+    yields: tuple[type, ...]
+    identify: Callable[[str, bytes], bool]
+    """Tell whether a file is of this form by its name (no folders) and its first `HEAD_BYTES`."""
+    extract: Callable[[bytes], Iterable[Fact | Problem]]
+    repeats: str = "refuse"
+    """What two charges or usages with one natural key mean: `refuse` (a defect of the file) or `add`."""
+
+
+HEAD_BYTES = 4096
+"""How much of a file `Import.identify` is shown."""
+
+
 # ── Providers ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -341,6 +372,8 @@ class Provider:
     sources: tuple[str, ...]
     account_type: str = "Organization"
     sub_account_type: str = "Project"
+    imports: tuple[Import, ...] = ()
+    """The files of this vendor that `outlay import` understands."""
     options: tuple[Option, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     rates: tuple[Rate, ...] = (Rate(10, 1),)
