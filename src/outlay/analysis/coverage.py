@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any
 
 import msgspec
 
@@ -16,6 +15,7 @@ from outlay.model.facts import Charge, Revenue, Usage
 from outlay.providers import PROVIDERS
 from outlay.providers.base import Dataset
 from outlay.store import Ledger
+from outlay.store.standing import Standing, moment
 
 NOT_SYNCED = "not_synced"
 NEVER_SYNCED = "never_synced"
@@ -120,17 +120,9 @@ def spans(ledger: Ledger) -> Iterator[Span]:
 
     Read as plain numbers: a ledger of years holds tens of thousands of partitions, and every answer asks for them.
     """
-    from sqlalchemy import select
-
-    from outlay.store.state import partitions as table
-
-    c = table.c
-    same = (c.connection, c.dataset, c.batch_id.is_not(None), c.problem)
-    query = select(*same, c.period_start, c.period_end, c.stale_since, c.checked_at).where(~c.writing)
-    run: list[tuple[Any, ...]] = []
-    for found in ledger.state.read(query.order_by(c.connection, c.dataset, c.period_start)):
-        row = tuple(found)
-        if run and (run[-1][:4] != row[:4] or run[-1][5] != row[4]):
+    run: list[Standing] = []
+    for row in ledger.standing():
+        if run and (run[-1][:4] != row[:4] or run[-1].end != row.start):
             yield _span(run)
             run = []
         run.append(row)
@@ -138,21 +130,19 @@ def spans(ledger: Ledger) -> Iterator[Span]:
         yield _span(run)
 
 
-def _span(run: Sequence[tuple[Any, ...]]) -> Span:
-    from outlay.store.state import moment
-
-    connection, dataset, committed, problem, start, *_ = run[0]
-    since = min((row[6] for row in run if row[6] is not None), default=None)
-    checked_at = max((row[7] for row in run if row[7] is not None), default=None)
+def _span(run: Sequence[Standing]) -> Span:
+    first, last = run[0], run[-1]
+    since = min((row.stale_since for row in run if row.stale_since is not None), default=None)
+    checked_at = max((row.checked_at for row in run if row.checked_at is not None), default=None)
     return Span(
-        connection=connection,
-        dataset=dataset,
-        first=moment(start).date(),
-        end=(moment(run[-1][5]) - timedelta(microseconds=1)).date() + timedelta(days=1),
-        last_start=moment(run[-1][4]),
+        connection=first.connection,
+        dataset=first.dataset,
+        first=moment(first.start).date(),
+        end=(moment(last.end) - timedelta(microseconds=1)).date() + timedelta(days=1),
+        last_start=moment(last.start),
         partitions=len(run),
-        committed=bool(committed),
-        problem=problem,
+        committed=first.committed,
+        problem=first.problem,
         since=None if since is None else moment(since),
         checked_at=None if checked_at is None else moment(checked_at),
     )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from outlay.store.history import Change, Recorded
     from outlay.store.lease import Lease
     from outlay.store.runs import Run
+    from outlay.store.standing import Standing
     from outlay.store.state import State, Trouble
     from outlay.store.upkeep import Maintained, Verified
 
@@ -128,6 +129,12 @@ class Ledger:
     def troubles(self, connection: str | None = None) -> list[Trouble]:
         """Return the partitions whose last fetch failed, those that hold nothing yet included."""
         return self.state.troubles(connection)
+
+    def standing(self) -> list[Standing]:
+        """Return what is known of every partition, by connection, dataset and start. Raises: StoreError."""
+        from outlay.store.standing import standing
+
+        return standing(self._state_url, self.tables, lambda: self.state)
 
     def lease(self, connection: str, ttl: timedelta | float) -> Lease:
         """Hold a connection against other syncs; it is renewed meanwhile and given back at the end.

@@ -19,9 +19,9 @@ def check_state(url: str) -> None:
 
     Raises: LedgerVersionError, StoreError.
     """
-    if not url.startswith("sqlite:///"):
+    path = sqlite_path(url)
+    if path is None:
         return
-    path = Path(unquote(url.removeprefix("sqlite:///")))
     with storing(f"opening {path}", hint=RESTORE_HINT):
         if not path.exists():
             return
@@ -31,6 +31,11 @@ def check_state(url: str) -> None:
         connection.close()
     if row:
         refuse_newer(row[0], str(path))
+
+
+def sqlite_path(url: str) -> Path | None:
+    """Return the file of a SQLite URL, None where a server keeps the database."""
+    return Path(unquote(url.removeprefix("sqlite:///"))) if url.startswith("sqlite:///") else None
 
 
 def refuse_newer(version: str, where: str) -> None:
