@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import traceback
 from datetime import date, timedelta
@@ -251,3 +252,24 @@ def test_a_wire_prints_no_key() -> None:
     call = over._call("costs", ENDPOINT, PERIOD, None, "f")
     assert KEY not in repr(over) + repr(call) + repr(call.headers) + repr(over._exchange)
     asyncio.run(over.aclose())
+
+
+def test_a_document_is_posted_and_pages_are_written_into_it() -> None:
+    """A POST goes out whole for every page and every new attempt; only the cursor changes."""
+    endpoint = endpoint_with(body={"limit": 7}, query={}, window=EpochWindow("from", "to"))
+    answers, script, _ = run(page("1", next_page="c1"), refusal(503), page("2"), endpoint=endpoint)
+    assert amounts(answers) == ["1", "2"]
+    assert {request.method for request in script.asked} == {"POST"}
+    first = {"limit": 7, "from": 1793491200, "to": 1794096000}
+    sent = [json.loads(request.content) for request in script.asked]
+    assert sent == [first, {**first, "page": "c1"}, {**first, "page": "c1"}]
+    assert answers[1].payload.path == "/v1/costs"
+
+
+def test_a_document_follows_a_redirect_of_the_same_host() -> None:
+    """The same POST, document and all, goes to where the vendor has moved it."""
+    moved = httpx2.Response(308, headers={"location": "/v2/costs"})
+    answers, script, _ = run(moved, page("3"), endpoint=endpoint_with(body={"limit": 7}, query={}))
+    assert amounts(answers) == ["3"]
+    assert [request.url.path for request in script.asked] == ["/v1/costs", "/v2/costs"]
+    assert script.asked[0].content == script.asked[1].content != b""

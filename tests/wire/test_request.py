@@ -141,3 +141,33 @@ def test_plain_http_elsewhere_needs_a_word(host: str) -> None:
     assert "allow_http" in caught.value.hint
     check_scheme(f"http://{host}", allow_http=True)
     check_scheme(f"https://{host}", allow_http=False)
+
+
+def test_a_body_makes_it_a_post_that_says_the_same() -> None:
+    """With a document, window and item are written into it: numbers as numbers, dotted names within, the rest as is."""
+    document = {"variables": {"group": ["day"]}, "interval": 86400}
+    endpoint = endpoint_with(
+        body=document,
+        query={"v": 2},
+        window=EpochWindow("variables.start", "variables.end", per_second=1000),
+        each=FanOut("project", "variables.filter.project", place="query"),
+    )
+    request = build(VENDOR, endpoint, {}, PERIOD, "p1")
+    assert (request.method, request.params, request.target) == ("POST", [("v", "2")], "/v1/costs?v=2")
+    assert request.headers["content-type"] == "application/json"
+    assert request.body == {
+        "variables": {
+            "group": ["day"], "start": 1793491200000, "end": 1794096000000, "filter": {"project": "p1"}
+        },
+        "interval": 86400,
+    }  # fmt: skip
+    assert document == {"variables": {"group": ["day"]}, "interval": 86400}, "the description stays as it is"
+    assert build(VENDOR, endpoint_with(), {}, PERIOD).body is None
+
+
+def test_milliseconds_have_thirteen_digits() -> None:
+    """A vendor that counts milliseconds is sent milliseconds, in the query as well."""
+    endpoint = endpoint_with(window=EpochWindow("start_unix", "end_unix", per_second=1000), query={})
+    assert build(VENDOR, endpoint, {}, PERIOD).params == [
+        ("start_unix", "1793491200000"), ("end_unix", "1794096000000"),
+    ]  # fmt: skip

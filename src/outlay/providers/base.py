@@ -39,12 +39,14 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class EpochWindow:
-    """Send start and exclusive end as Unix seconds."""
+    """Send start and exclusive end as Unix times."""
 
     start: str
     end: str
     days_max: int = 366
     """The longest span one request may ask for."""
+    per_second: int = 1
+    """1000 where the vendor counts milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +209,7 @@ class FanOut:
     """The `Name.kind` whose ids are asked for one by one."""
     parameter: str
     place: str = "path"
-    """`path` or `query`."""
+    """`path` or `query`; what is sent in the query goes into the body of an endpoint that has one."""
     states: tuple[str, ...] = ("active",)
     also_without: bool = False
     """Ask once without the parameter too."""
@@ -230,6 +232,9 @@ class Endpoint(Generic[Page]):
     query: Mapping[str, str | int | tuple[str, ...]] = field(default_factory=dict)
     """A tuple is sent as repeated `name` parameters; write the brackets into the name where the vendor wants them."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, object] | None = None
+    """A JSON document makes it a POST request that only reads: window, fan-out item and page are written into it, where
+    a dotted name is a field of an object within. Windows write numbers where the query would carry digits."""
     each: FanOut | None = None
     refusals: tuple[Refusal, ...] = ()
     since: date | None = None

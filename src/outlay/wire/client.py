@@ -59,6 +59,7 @@ class _Call:
     path: str
     params: list[tuple[str, str]]
     headers: SignedHeaders
+    body: dict[str, Any] | None
     where: str
 
 
@@ -180,13 +181,18 @@ class Wire:
             built.path,
             built.params,
             SignedHeaders({**built.headers, **self._credential}),
+            built.body,
             f"{self._provider.title} {endpoint.name}",
         )
 
     async def _page(self, call: _Call, number: int, more: tuple[str, str] | None, budget: _Budget) -> Answer | None:
-        params = call.params if more is None else [pair for pair in call.params if pair[0] != more[0]] + [more]
+        params, content = call.params, None
+        if call.body is not None:
+            content = msgspec.json.encode(request.written(call.body, [more] if more else []))
+        elif more is not None:
+            params = [pair for pair in call.params if pair[0] != more[0]] + [more]
         target = f"{call.path}?{urlencode(params)}" if params else call.path
-        found = await self._persist(call, call.base_url + target, budget)
+        found = await self._persist(call, call.base_url + target, content, budget)
         if found is None:
             return None
         page, body, status = found
@@ -207,7 +213,9 @@ class Wire:
         )
         return Answer(page, payload, Ask(call.dataset, call.window, self._options, present, call.item))
 
-    async def _persist(self, call: _Call, url: str, budget: _Budget) -> tuple[Any, bytes, int] | None:
+    async def _persist(
+        self, call: _Call, url: str, content: bytes | None, budget: _Budget
+    ) -> tuple[Any, bytes, int] | None:
         """Send one request until it is answered, refused for good, or the attempts or the deadline are used up."""
         attempt = 0
         while True:
@@ -217,7 +225,9 @@ class Wire:
                 started = self._monotonic()
                 again = None
                 try:
-                    reply = await self._exchange.get(url, call.headers, min(self._request_seconds, budget.seconds))
+                    reply = await self._exchange.send(
+                        url, call.headers, min(self._request_seconds, budget.seconds), content
+                    )
                     return self._read(call, reply)
                 except AgainError as failed:
                     again = failed.error

@@ -59,15 +59,15 @@ class Exchange:
         self.sent = 0
         """How many requests went out, redirects and failed attempts counted."""
 
-    async def get(self, url: str, headers: SignedHeaders, seconds: float) -> Reply:
-        """Return the answer to a GET request.
+    async def send(self, url: str, headers: SignedHeaders, seconds: float, content: bytes | None = None) -> Reply:
+        """Return the answer to a GET request or, with content, to a POST request that only reads.
 
         Raises: AgainError when sending it again may help, another ProviderError when not.
         """
         failure: AgainError | ProviderError
         try:
             async with asyncio.timeout(seconds):
-                return await self._follow(url, headers)
+                return await self._follow(url, headers, content)
         except TimeoutError:
             failure = AgainError(UnreachableError(f"{self._where} gave no whole answer within {seconds:.0f} seconds"))
         except httpx2.InvalidURL:
@@ -77,8 +77,9 @@ class Exchange:
         # Raised outside the handler: the library's exception holds the request with its headers.
         raise failure
 
-    async def _follow(self, url: str, headers: SignedHeaders) -> Reply:
-        request = httpx2.Request("GET", url, headers=headers)
+    async def _follow(self, url: str, headers: SignedHeaders, content: bytes | None) -> Reply:
+        method = "GET" if content is None else "POST"
+        request = httpx2.Request(method, url, headers=headers, content=content)
         for _ in range(REDIRECTS_MAX + 1):
             self.sent += 1
             started = time.perf_counter()
@@ -94,7 +95,8 @@ class Exchange:
                 _log.debug("%s %s: %d, %d bytes, %.3f s", self._where, target, response.status_code, len(body), took)
             if not location:
                 return Reply(response.status_code, response.headers, body)
-            request = httpx2.Request("GET", self._same_origin(request.url, location, response), headers=headers)
+            target_url = self._same_origin(request.url, location, response)
+            request = httpx2.Request(method, target_url, headers=headers, content=content)
         raise RequestRefusedError(f"{self._where} redirected more than {REDIRECTS_MAX} times")
 
     async def _body(self, response: httpx2.Response) -> bytes:

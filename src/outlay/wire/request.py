@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib import metadata
 from typing import Any
@@ -31,6 +32,8 @@ class Request(msgspec.Struct, frozen=True):
     path: str
     params: list[tuple[str, str]]
     headers: dict[str, str]
+    body: dict[str, Any] | None = None
+    """The JSON document of a POST request; None for GET."""
 
     @property
     def target(self) -> str:
@@ -55,19 +58,37 @@ def build(
     for name, value in endpoint.query.items():
         values = value if isinstance(value, tuple) else (value,)
         params += [(name, _text(single)) for single in values]
-    params += windows.parameters(endpoint.window, period)
+    said: list[tuple[str, str | int]] = [*windows.values(endpoint.window, period)]
     if item is not None:
         if endpoint.each is None:
             raise BugError(f"{provider.id} {endpoint.name} asks for no items and was given one")
         if endpoint.each.place == "path":
             variables[endpoint.each.parameter] = item
         else:
-            params.append((endpoint.each.parameter, item))
-    params += pages.first(endpoint.pages)
+            said.append((endpoint.each.parameter, item))
+    said += pages.first(endpoint.pages)
+    body = None if endpoint.body is None else written(endpoint.body, said)
+    if body is None:
+        params += [(name, str(value)) for name, value in said]
     path = _VARIABLE.sub(lambda match: _segment(match[1], variables, provider, endpoint), endpoint.path)
     headers = {"user-agent": user_agent(), "accept": "application/json"}
     headers |= {name.lower(): value for name, value in {**provider.headers, **endpoint.headers}.items()}
-    return Request("GET", base(provider, base_url) + path, path, params, headers)
+    if body is not None:
+        headers["content-type"] = "application/json"
+    method = "GET" if body is None else "POST"
+    return Request(method, base(provider, base_url) + path, path, params, headers, body)
+
+
+def written(body: Mapping[str, object], values: Iterable[tuple[str, str | int]]) -> dict[str, Any]:
+    """Return a copy of a JSON document with values written into it, each at its dotted name."""
+    document: dict[str, Any] = copy.deepcopy(dict(body))
+    for name, value in values:
+        *outer, last = name.split(".")
+        place = document
+        for part in outer:
+            place = place.setdefault(part, {})
+        place[last] = value
+    return document
 
 
 def base(provider: Provider, base_url: str | None) -> str:

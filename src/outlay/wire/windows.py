@@ -34,18 +34,26 @@ def split(endpoint: Endpoint[Any], period: Period) -> list[Period]:
 
 def parameters(window: Window, period: Period) -> list[tuple[str, str]]:
     """Return how a window says its span as query parameters."""
+    return [(name, str(value)) for name, value in values(window, period)]
+
+
+def values(window: Window, period: Period) -> list[tuple[str, str | int]]:
+    """Return how a window says its span, numbers as numbers."""
     local = period.start if period.zone == "UTC" else period.start.astimezone(ZoneInfo(period.zone))
     match window:
-        case EpochWindow(start, end):
-            return [(start, str(int(period.start.timestamp()))), (end, str(int(period.end.timestamp())))]
+        case EpochWindow(start, end, _, per_second):
+            return [
+                (start, int(period.start.timestamp()) * per_second),
+                (end, int(period.end.timestamp()) * per_second),
+            ]
         case IsoWindow(start, end):
             return [(start, _iso(period.start)), (end, _iso(period.end))]
         case DayText(name):
             return [(name, f"{local:%Y-%m-%d}")]
         case DayParts(year, month, day):
-            return [(year, str(local.year)), (month, str(local.month)), (day, str(local.day))]
+            return [(year, local.year), (month, local.month), (day, local.day)]
         case MonthParts(year, month):
-            return [(year, str(local.year)), (month, str(local.month))]
+            return [(year, local.year), (month, local.month)]
         case NoWindow():
             return []
 
