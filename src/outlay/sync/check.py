@@ -64,7 +64,7 @@ class Checked:
 
 
 def check(dataset: Dataset, period: Period, facts: Sequence[Fact]) -> Checked:
-    """Return a partition's facts, repeated keys added up where the dataset says so, and what is wrong with them."""
+    """Return a partition's facts, repeated keys made one where the dataset says how, and what is wrong with them."""
     problems: list[Problem] = []
     foreign = {type(fact).__name__ for fact in facts if not isinstance(fact, dataset.yields)}
     if foreign:
@@ -79,6 +79,8 @@ def check(dataset: Dataset, period: Period, facts: Sequence[Fact]) -> Checked:
     if len(set(map(_glance, facts))) < len(facts) and len(set(keys := list(map(natural_key, facts)))) < len(keys):
         if dataset.repeats == "add":
             facts = _added(keys, facts)
+        elif dataset.repeats == "latest":
+            facts = list(dict(zip(keys, facts, strict=True)).values())
         else:
             problems.append(_repeated(keys, period))
     return Checked(tuple(facts), tuple(problems))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,6 +20,7 @@ from outlay.providers import PROVIDERS
 from outlay.providers.base import Provider
 from outlay.redaction import redactor
 from outlay.store import Ledger
+from outlay.sync import memory
 from outlay.sync.committer import Committer
 from outlay.sync.connection import ConnectionSync
 from outlay.sync.plan import Span, plan
@@ -91,21 +90,10 @@ def run(
     known = providers_by_id()
     for connection in wanted:
         provider_of(connection, known)
-    with _seldom_collected():
+    with memory.flat():
         report = asyncio.run(_Engine(ledger, known, span, settings).all(wanted))
     ledger.maintain_if_needed()
     return report
-
-
-@contextmanager
-def _seldom_collected() -> Iterator[None]:
-    """Look for reference cycles less often: facts hold none, and there are very many of them."""
-    before = gc.get_threshold()
-    gc.set_threshold(50_000, 20, 100)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def provider_of(connection: Connection, known: Mapping[str, Provider]) -> Provider:

@@ -115,7 +115,8 @@ def expected(connection: Connection, dataset: Dataset, now: datetime, span: Span
     if dataset.grain == "reading":
         yield Period.of_day(today)
         return
-    first = span.since or connection.since or today - timedelta(days=DEFAULT_DAYS)
+    # No vendor has anything from before, and no period may begin there.
+    first = max(span.since or connection.since or today - timedelta(days=DEFAULT_DAYS), NAMES_PERIOD.first_day)
     if dataset.lookback_days is not None:
         first = max(first, today - timedelta(days=dataset.lookback_days))
     end = min(span.until or today + timedelta(days=1), today + timedelta(days=1))
@@ -145,6 +146,8 @@ def _due(
             or span.full
             or dataset.grain in {"names", "reading"}
             or known.stale_since is not None
+            # Checked in the future: the clock was wrong then, and the day may have been too young to be settled.
+            or known.checked_at > now
             or known.checked_at < _settled_from(dataset, period)
         ):
             due.append(period)
