@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -174,6 +174,21 @@ class Bench:
         wanted = {name: (name if name in KEYS else "openai") for name in named}
         return all(self.days_of(provider, name) == self.true_days(provider, name) for name, provider in wanted.items())
 
+    def leaks(self, texts: Iterable[str], credentials: set[str] | None = None) -> list[str]:
+        """Return where a credential can be read: in texts, in any file below the home, in what its tables hold."""
+        import duckdb
+
+        keys = credentials or self.credentials()
+        found = [f"text {text[:200]!r}" for text in texts for key in keys if key in text]
+        for path in self.home.rglob("*"):
+            content = path.read_bytes() if path.is_file() else b""
+            found += [str(path) for key in keys if key.encode() in content]
+            # Compression may hide a key from a plain search.
+            if path.suffix == ".parquet" and content.endswith(b"PAR1"):
+                rows = duckdb.sql(f"SELECT COLUMNS(*)::VARCHAR FROM read_parquet('{path}')").fetchall()
+                found += [f"rows of {path}" for key in keys if key in str(rows)]
+        return found
+
 
 def _by_day(lines: Any) -> Days:
     days: Days = {}
@@ -206,21 +221,6 @@ def _impatient(wire: dict[str, Any]) -> Callable[..., Any]:
     return made
 
 
-def leaks(home: Path, texts: list[str], credentials: set[str]) -> list[str]:
-    """Return where a credential can be read: in texts, in any file below a home, in what its tables hold."""
-    import duckdb
-
-    found = [f"text {text[:200]!r}" for text in texts for key in credentials if key in text]
-    for path in home.rglob("*"):
-        content = path.read_bytes() if path.is_file() else b""
-        found += [str(path) for key in credentials if key.encode() in content]
-        # Compression may hide a key from a plain search.
-        if path.suffix == ".parquet" and content.endswith(b"PAR1"):
-            rows = str(duckdb.sql(f"SELECT COLUMNS(*)::VARCHAR FROM read_parquet('{path}')").fetchall())
-            found += [f"rows of {path}" for key in credentials if key in rows]
-    return found
-
-
 @pytest.fixture
 def bench(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Callable[..., Bench]]:
     """Return a maker of benches; their simulators end with the test, and no credential may have gone anywhere."""
@@ -237,7 +237,7 @@ def bench(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Callable
         one.simulator.stop()
     for one in made:
         texts = [caplog.text, *(json.dumps(report.to_json()) for report in one.reports)]
-        assert leaks(one.home, texts, one.credentials()) == []
+        assert one.leaks(texts) == []
 
 
 @dataclass
@@ -246,6 +246,8 @@ class Outside:
 
     bench: Bench
     config: Path
+    told: list[str] = field(default_factory=list)
+    """Everything commands have said."""
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a command and return its process."""
@@ -265,9 +267,6 @@ class Outside:
         self.told.extend((out, err))
         return process.returncode, out, err
 
-    told: list[str] = field(default_factory=list)
-    """Everything commands have said."""
-
 
 @pytest.fixture
 def outside(tmp_path: Path) -> Iterator[Callable[..., Outside]]:
@@ -286,7 +285,7 @@ def outside(tmp_path: Path) -> Iterator[Callable[..., Outside]]:
     for each in made:
         each.bench.simulator.stop()
     for each in made:
-        assert leaks(each.bench.home, each.told, each.bench.credentials()) == []
+        assert each.bench.leaks(each.told) == []
 
 
 def _toml(bench: Bench) -> str:

@@ -23,6 +23,8 @@ from outlay.sync.plan import NAMES_PERIOD, Span, fallbacks, plan
 
 NOW = datetime(2026, 11, 22, 15, 30, tzinfo=UTC)
 TODAY = NOW.date()
+LATER = datetime(2027, 6, 1, tzinfo=UTC)
+_AUTUMN = Span(since=date(2026, 8, 24), until=date(2026, 11, 23))
 
 
 class _Page(msgspec.Struct):
@@ -122,8 +124,23 @@ def test_a_failed_day_is_asked_again() -> None:
     """What is marked stale is due whatever its age."""
     known = _committed(_days(date(2026, 8, 24), 91), timedelta(days=90))
     known |= _committed([date(2026, 9, 1)], timedelta(days=90), stale=True)
-    works = plan(_connection(datasets=("costs",)), VENDOR, known, NOW).works
+    works = plan(_connection(datasets=("costs",)), VENDOR, known, LATER, _AUTUMN).works
     assert [work.window.first_day for work in works] == [date(2026, 9, 1)]
+
+
+def test_a_day_checked_in_the_future_is_asked_again() -> None:
+    """What a machine with a wrong clock took for settled is not, once its clock is right."""
+    known = _committed(_days(date(2026, 8, 24), 91), timedelta(days=90))
+    ahead = {each: msgspec.structs.replace(c, checked_at=NOW + timedelta(seconds=1)) for each, c in known.items()}
+    assert not plan(_connection(datasets=("costs",)), VENDOR, known, LATER, _AUTUMN).works
+    asked = [p for work in plan(_connection(datasets=("costs",)), VENDOR, ahead, NOW).works for p in work.partitions]
+    assert len(asked) == 91
+
+
+def test_since_before_any_vendor_begins_where_periods_do() -> None:
+    """A wish for 1970 is cut at 2000 and never an error."""
+    works = plan(_connection(datasets=("costs",)), VENDOR, {}, NOW, Span(since=date(1970, 1, 1))).works
+    assert min(work.window.first_day for work in works) == date(2000, 1, 1)
 
 
 def test_full_and_span_ask_for_exactly_the_span() -> None:
@@ -142,7 +159,7 @@ def test_a_gap_is_bridged_when_that_saves_a_page() -> None:
         ((date(2026, 10, 1), date(2026, 11, 15)), 2),
     ):
         known = {p: c for p, c in settled.items() if p.period.first_day not in missing}
-        assert len(plan(_connection(datasets=("costs",)), VENDOR, known, NOW).works) == windows
+        assert len(plan(_connection(datasets=("costs",)), VENDOR, known, LATER, _AUTUMN).works) == windows
 
 
 def test_names_come_first_and_are_fetched_for_those_who_fan_out() -> None:
