@@ -18,7 +18,7 @@ from outlay.model.facts import Charge, Fact, Name, Usage
 from outlay.model.focus import SERVICE_CATEGORIES
 from outlay.model.units import UNITS
 from outlay.providers import PROVIDERS
-from outlay.providers.base import CAPABILITIES, AfterId, Cursor, Dataset, Endpoint, PageNumber, Provider
+from outlay.providers.base import CAPABILITIES, AfterId, Cursor, Dataset, Endpoint, JsonApi, PageNumber, Provider
 from providers.case_files import Case, all_cases, fact_lines, problem_text
 
 DOCS = Path(__file__).parents[2] / "docs" / "providers"
@@ -142,7 +142,7 @@ def test_datasets_say_what_they_are(provider: Provider) -> None:
     for dataset in provider.datasets:
         assert dataset.title
         assert dataset.grain in GRAINS
-        assert dataset.repeats in {"refuse", "add"}
+        assert dataset.repeats in {"refuse", "add", "latest"}
         assert dataset.endpoints
         assert set(dataset.yields) <= set(get_args(Fact))
         assert (dataset.grain == "names") == (dataset.yields == (Name,))
@@ -159,6 +159,8 @@ def test_requests_can_be_built(provider: Provider) -> None:
             needed = [endpoint.pages.read]
         if isinstance(endpoint.pages, Cursor | AfterId | PageNumber) and endpoint.pages.more:
             needed.append(endpoint.pages.more)
+        if isinstance(endpoint.pages, JsonApi):
+            needed = [endpoint.pages.current, endpoint.pages.last]
         lacking = [name for name in needed if name.split(".")[0] not in endpoint.page.__struct_fields__]
         assert not lacking, f"{endpoint.page.__name__} has no {', '.join(lacking)}, by which {endpoint.name} goes on"
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outlay.errors import ConfigError
-from outlay.model.facts import Charge, Fact, Limit, LimitKind, Name, Usage
+from outlay.model.facts import Charge, Fact, Limit, LimitKind, Name, Revenue, Usage
 from outlay.model.money import Money
 from outlay.model.period import Period
 from outlay.providers.base import Dataset
@@ -50,6 +50,17 @@ def test_two_lines_with_one_key_are_added_where_the_vendor_splits_them() -> None
     assert whole.consumed_quantity is None
     assert whole.list_unit_price == 2
     assert whole.effective_cost is None
+
+
+def test_a_row_told_twice_is_one_row_where_lists_move_on() -> None:
+    """Of a sale that slid from one page to the next, what was told last counts, once."""
+    moving = Dataset("orders", "Orders", (Revenue,), (), repeats="latest")
+    sale = Revenue(revenue_period=DAY, kind="order", gross=Money.of("9", "USD"), service_name="S", record_id="1")
+    other = msgspec.structs.replace(sale, record_id="2")
+    later = msgspec.structs.replace(sale, details={"status": "refunded"})
+    checked = check(moving, DAY, [sale, other, later])
+    assert not checked.problems
+    assert checked.facts == (later, other)
 
 
 def test_usage_with_one_key_is_added() -> None:

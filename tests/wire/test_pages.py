@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outlay.errors import PayloadError
-from outlay.providers.base import AfterId, Cursor, One, PageNumber, Pages
+from outlay.providers.base import AfterId, Cursor, JsonApi, One, PageNumber, Pages
 from outlay.wire.pages import Trail, first
 
 
@@ -29,6 +29,45 @@ class Page(msgspec.Struct):
 def trail(pages: Pages) -> Trail:
     """Return a trail of a test's own."""
     return Trail(pages, "Vendor costs")
+
+
+class Numbered(msgspec.Struct):
+    """A page that says which one it is."""
+
+    current: int | None
+    last: int | None = 3
+
+
+JSON_API = JsonApi("page[number]", "current", "last", pages_max=3)
+
+
+def test_numbered_pages_end_with_the_last() -> None:
+    """Pages are asked for one by one until the one that is named as the last, however late it is named."""
+    followed = trail(JSON_API)
+    assert first(JSON_API) == [("page[number]", "1")]
+    assert followed.after(Numbered(1, 2)) == ("page[number]", "2")
+    assert followed.after(Numbered(2, 3)) == ("page[number]", "3")
+    assert followed.after(Numbered(3, 3)) is None
+    assert trail(JSON_API).after(Numbered(1, 0)) is None
+
+
+@pytest.mark.parametrize(
+    ("pages", "says"),
+    [
+        ([Numbered(1), Numbered(1)], "gave page 1 when it was asked for page 2"),
+        ([Numbered(2)], "gave page 2 when it was asked for page 1"),
+        ([Numbered(None)], "does not say which page"),
+        ([Numbered(1, None)], "does not say which page"),
+        ([Numbered(1, 9), Numbered(2, 9), Numbered(3, 9)], "more than 3 pages"),
+    ],
+)
+def test_numbered_pages_are_those_asked_for(pages: list[Numbered], says: str) -> None:
+    """A page read twice, left out or not numbered is an error, and so is a list without end."""
+    followed = trail(JSON_API)
+    for page in pages[:-1]:
+        followed.after(page)
+    with pytest.raises(PayloadError, match=says):
+        followed.after(pages[-1])
 
 
 def test_one_page_is_one_page() -> None:

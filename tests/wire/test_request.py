@@ -45,6 +45,13 @@ def test_a_request_says_everything_but_the_key() -> None:
     assert request.target.startswith("/orgs/a%2Fb%20%C3%BC/costs?group_by%5B%5D=project&group_by%5B%5D=line&limit=7")
 
 
+def test_an_option_may_go_into_the_query() -> None:
+    """A parameter takes its value from an option, and is not sent where the option is not set."""
+    endpoint = endpoint_with(window=NoWindow(), query={}, query_options={"filter[store_id]": "store"})
+    assert build(VENDOR, endpoint, {"store": "7"}, PERIOD).params == [("filter[store_id]", "7")]
+    assert build(VENDOR, endpoint, {}, PERIOD).params == []
+
+
 def test_a_provider_may_ask_for_another_accept() -> None:
     """A vendor's own media type replaces ours."""
     request = build(with_(headers={"Accept": "application/vnd.x+json"}), endpoint_with(), {}, PERIOD)

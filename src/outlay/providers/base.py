@@ -138,7 +138,20 @@ class PageNumber:
     pages_max: int = 1_000
 
 
-Pages = One | Cursor | AfterId | PageNumber
+@dataclass(frozen=True, slots=True)
+class JsonApi:
+    """Count pages from 1 until the one that `last` names; `current` says which one an answer is.
+
+    An answer that is another page than the one asked for is an error, so that no page is read twice or left out.
+    """
+
+    send: str = "page[number]"
+    current: str = "meta.page.current_page"
+    last: str = "meta.page.last_page"
+    pages_max: int = 10_000
+
+
+Pages = One | Cursor | AfterId | PageNumber | JsonApi
 
 
 # ── Auth ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -231,6 +244,8 @@ class Endpoint(Generic[Page]):
     pages: Pages = One()
     query: Mapping[str, str | int | tuple[str, ...]] = field(default_factory=dict)
     """A tuple is sent as repeated `name` parameters; write the brackets into the name where the vendor wants them."""
+    query_options: Mapping[str, str] = field(default_factory=dict)
+    """Parameters whose values the connection's options give, parameter to option; one that is not set is not sent."""
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, object] | None = None
     """A JSON document makes it a POST request that only reads: window, fan-out item and page are written into it, where
@@ -275,7 +290,8 @@ class Dataset:
     default: bool = True
     """Whether it is synced when the connection names no datasets."""
     repeats: str = "refuse"
-    """What two charges or usages with one natural key mean: `refuse` (a defect of the answer) or `add`."""
+    """What two facts with one natural key mean: `refuse` (a defect of the answer), `add` (charges and usages) or
+    `latest` (one row told twice, because the list moved on while its pages were read: what was told last counts)."""
     order: int = 1
     """Lower is fetched first; names that others fan out over are 0."""
 
@@ -304,7 +320,7 @@ class Import:
     """Tell whether a file is of this form by its name (no folders) and its first `HEAD_BYTES`."""
     extract: Callable[[bytes], Iterable[Fact | Problem]]
     repeats: str = "refuse"
-    """What two charges or usages with one natural key mean: `refuse` (a defect of the file) or `add`."""
+    """What two facts with one natural key mean: `refuse` (a defect of the file) or `add` (charges and usages)."""
 
 
 HEAD_BYTES = 4096

@@ -5,12 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from outlay.errors import PayloadError
-from outlay.providers.base import AfterId, Cursor, One, PageNumber, Pages
+from outlay.providers.base import AfterId, Cursor, JsonApi, One, PageNumber, Pages
 
 
 def first(pages: Pages) -> list[tuple[str, str]]:
     """Return what the first request says about pages."""
-    return [(pages.send, "1")] if isinstance(pages, PageNumber) else []
+    return [(pages.send, "1")] if isinstance(pages, PageNumber | JsonApi) else []
 
 
 class Trail:
@@ -35,6 +35,8 @@ class Trail:
             return None
         if isinstance(pages, PageNumber):
             sent = str(self._count + 1) if read(page, pages.more) else None
+        elif isinstance(pages, JsonApi):
+            sent = self._numbered(pages, page)
         else:
             sent = self._cursor(pages, page)
         if sent is None:
@@ -43,6 +45,14 @@ class Trail:
         if self._count > pages.pages_max:
             raise PayloadError(f"{self._where} has more than {pages.pages_max} pages")
         return pages.send, sent
+
+    def _numbered(self, pages: JsonApi, page: msgspec.Struct) -> str | None:
+        current, last = read(page, pages.current), read(page, pages.last)
+        if not isinstance(current, int) or not isinstance(last, int):
+            raise PayloadError(f"{self._where} does not say which page of how many it is")
+        if current != self._count:
+            raise PayloadError(f"{self._where} gave page {current} when it was asked for page {self._count}")
+        return str(current + 1) if current < last else None
 
     def _cursor(self, pages: Cursor | AfterId, page: msgspec.Struct) -> str | None:
         more = read(page, pages.more) if pages.more else None

@@ -58,6 +58,7 @@ def build(
     for name, value in endpoint.query.items():
         values = value if isinstance(value, tuple) else (value,)
         params += [(name, _text(single)) for single in values]
+    params += [(name, options[option]) for name, option in endpoint.query_options.items() if options.get(option)]
     said: list[tuple[str, str | int]] = [*windows.values(endpoint.window, period)]
     if item is not None:
         if endpoint.each is None:
