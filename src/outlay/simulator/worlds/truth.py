@@ -82,6 +82,38 @@ class TrueLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class TrueBalance:
+    """Prepaid money or credits left at this moment. Units: major units of `unit`, a currency or a word for credits."""
+
+    name: str
+    unit: str
+    amount: Decimal
+    granted: Decimal | None = None
+    topped_up: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrueRevenue:
+    """One sale to the user's own customers, or its refund as a negative amount: never spend.
+
+    Units: `gross` and `net` are major units of `currency`.
+    Null:  `net` is None where the vendor does not state its fees.
+    """
+
+    day: date
+    kind: str
+    record: str
+    gross: Decimal
+    net: Decimal | None = None
+    currency: str = "USD"
+    dims: Mapping[str, str | None] = field(default_factory=dict)
+
+    def value(self, name: str) -> Any:
+        """Return a dimension by our name or by the vendor's."""
+        return self.dims[name] if name in self.dims else getattr(self, name)
+
+
+@dataclass(frozen=True, slots=True)
 class Spend:
     """A sum of charges of one currency; `listed` is None when any part of it has no list price."""
 
@@ -104,6 +136,8 @@ class Truth:
     limits: Sequence[TrueLimit] = ()
     budgets: Sequence[Mapping[str, Any]] = ()
     names: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
+    balances: Sequence[TrueBalance] = ()
+    revenue_on: Callable[[date], Sequence[TrueRevenue]] = lambda _: ()
 
     def _days(self, start: date | None, end: date | None) -> Iterator[date]:
         day = max(start or self.first_day, self.first_day)
@@ -119,6 +153,22 @@ class Truth:
     def usage_rows(self, start: date | None = None, end: date | None = None) -> list[TrueUsage]:
         """Return the measurements of the days from `start` up to `end`."""
         return [row for day in self._days(start, end) for row in self.usage_on(day)]
+
+    def revenue_rows(self, start: date | None = None, end: date | None = None) -> list[TrueRevenue]:
+        """Return the sales and refunds of the days from `start` up to `end`."""
+        return [row for day in self._days(start, end) for row in self.revenue_on(day)]
+
+    def revenue(
+        self, by: Sequence[str] = ("day", "kind", "currency"), start: date | None = None, end: date | None = None
+    ) -> dict[tuple[Any, ...], Decimal]:
+        """Return gross revenue summed per group; keep "currency" among `by`, currencies are not added up."""
+        groups: dict[tuple[Any, ...], list[TrueRevenue]] = {}
+        for row in self.revenue_rows(start, end):
+            groups.setdefault(tuple(row.value(name) for name in by), []).append(row)
+        for rows in groups.values():
+            if len({row.currency for row in rows}) > 1:
+                raise ValueError("revenue of several currencies cannot be added up")
+        return {key: exact_sum(row.gross for row in rows) for key, rows in groups.items()}
 
     def spend(
         self,
