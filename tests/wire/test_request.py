@@ -52,6 +52,16 @@ def test_an_option_may_go_into_the_query() -> None:
     assert build(VENDOR, endpoint, {}, PERIOD).params == []
 
 
+def test_an_option_may_go_into_a_header() -> None:
+    """What the connection sets is sent, what it leaves out is not, and what no header can carry is refused."""
+    vendor = with_(header_options={"X-Account": "account"})
+    assert build(vendor, endpoint_with(), {"account": "acct_1"}, PERIOD).headers["x-account"] == "acct_1"
+    assert "x-account" not in build(vendor, endpoint_with(), {}, PERIOD).headers
+    for value in ("acct_1\r\nx-other: 1", "kontø"):
+        with pytest.raises(ConfigError, match="account"):
+            build(vendor, endpoint_with(), {"account": value}, PERIOD)
+
+
 def test_a_provider_may_ask_for_another_accept() -> None:
     """A vendor's own media type replaces ours."""
     request = build(with_(headers={"Accept": "application/vnd.x+json"}), endpoint_with(), {}, PERIOD)

@@ -397,6 +397,8 @@ class Provider:
     """The files of this vendor that `outlay import` understands."""
     options: tuple[Option, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    header_options: Mapping[str, str] = field(default_factory=dict)
+    """Headers whose values the connection's options give, header to option; one that is not set is not sent."""
     rates: tuple[Rate, ...] = (Rate(10, 1),)
     concurrency: int = 4
     quota_headers: QuotaHeaders | None = None

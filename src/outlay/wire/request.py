@@ -74,6 +74,7 @@ def build(
     path = _VARIABLE.sub(lambda match: _segment(match[1], variables, provider, endpoint), endpoint.path)
     headers = {"user-agent": user_agent(), "accept": "application/json"}
     headers |= {name.lower(): value for name, value in {**provider.headers, **endpoint.headers}.items()}
+    headers |= _told(provider, options)
     if body is not None:
         headers["content-type"] = "application/json"
     method = "GET" if body is None else "POST"
@@ -90,6 +91,17 @@ def written(body: Mapping[str, object], values: Iterable[tuple[str, str | int]])
             place = place.setdefault(part, {})
         place[last] = value
     return document
+
+
+def _told(provider: Provider, options: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers that the connection's options give."""
+    headers = {}
+    for name, option in provider.header_options.items():
+        if value := options.get(option):
+            if not value.isascii() or not value.isprintable():
+                raise ConfigError(f"the option `{option}` of {provider.title} holds characters that no header can carry")
+            headers[name.lower()] = value
+    return headers
 
 
 def base(provider: Provider, base_url: str | None) -> str:
