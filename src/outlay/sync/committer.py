@@ -21,7 +21,7 @@ from outlay.sync.report import DatasetReport
 if TYPE_CHECKING:
     from outlay.store.lease import Lease
 
-FLUSH_FACTS = 16_384
+FLUSH_FACTS = 12_288
 """How many facts are gathered before they are written: what bounds memory, whatever the size of a sync."""
 
 
