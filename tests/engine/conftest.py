@@ -32,19 +32,25 @@ from outlay.sync.shard import Shard
 
 TODAY = date(2026, 11, 22)
 LEVELS = ("organization", "user", "enterprise")
-KEYS = {"openai": "sim-openai-admin", "anthropic": "sim-anthropic-admin", "github": "sim-github-classic"}
+KEYS = {"openai": "sim-openai-admin", "anthropic": "sim-anthropic-admin", "github": "sim-github-classic",
+        "elevenlabs": "sim-elevenlabs-reader"}  # fmt: skip
 ROWS = {
     "openai": ("project_id", "line_item", "api_key_id"),
     "anthropic": (
         "workspace_id", "api_key_id", "model", "service_tier", "context_window", "cost_type", "token_type",
     ),
     "github": ("sub_account", "sku_id", "resource", "cost_center_id", "unit"),
+    "elevenlabs": ("product_type", "model", "fiat_charge_type"),
 }  # fmt: skip
 """How finely each vendor's answer is grouped: what a ledger's row is."""
 LINE = {
     "openai": ("SubAccountId, ChargeDescription, ResourceId", ("project_id", "line_item", "api_key_id")),
     "anthropic": ("SubAccountId, x_ApiKeyId", ("workspace_id", "api_key_id")),
     "github": ("SubAccountId, SkuId, ResourceId", ("sub_account", "sku_id", "resource")),
+    "elevenlabs": (
+        "split_part(ChargeDescription, ', ', 1), x_Model, SkuMeter",
+        ("product_type", "model", "fiat_charge_type"),
+    ),
 }
 """Our columns of a line and the truth's names for them."""
 Days = dict[date, dict[tuple[Any, ...], Decimal]]
@@ -154,13 +160,17 @@ class Bench:
 
     def days_of(self, provider: str, connection: str = "") -> Days:
         """Return the ledger's lines of each day that has any, those of nothing left out."""
-        columns, _ = LINE[provider]
-        found = self.rows(
-            f"SELECT ChargePeriodStart::DATE, sum(BilledCost), {columns} FROM charges WHERE x_Connection = ?"
-            " GROUP BY ALL",
-            connection or provider,
-        )
-        return _by_day((row[0], tuple(row[2:]), row[1]) for row in found)
+        return self._lines(provider).get(connection or provider, {})
+
+    def _lines(self, provider: str) -> dict[str, Days]:
+        found: dict[str, list[tuple[Any, ...]]] = {}
+        for row in self.rows(
+            f"SELECT x_Connection, ChargePeriodStart::DATE, sum(BilledCost), {LINE[provider][0]} FROM charges"
+            " WHERE x_Provider = ? GROUP BY ALL",
+            provider,
+        ):
+            found.setdefault(row[0], []).append((row[1], row[3:], row[2]))
+        return {connection: _by_day(lines) for connection, lines in found.items()}
 
     def true_days(self, provider: str, connection: str = "") -> Days:
         """Return the world's lines of each synced day that has any."""
@@ -170,9 +180,15 @@ class Bench:
 
     def right(self, *connections: str) -> bool:
         """Return whether the ledger is the world's truth, to the last digit of each line of each day."""
-        named = connections or (*self.providers, *self.labels)
-        wanted = {name: (name if name in KEYS else "openai") for name in named}
-        return all(self.days_of(provider, name) == self.true_days(provider, name) for name, provider in wanted.items())
+        wanted: dict[str, list[str]] = {}
+        for name in connections or (*self.providers, *self.labels):
+            wanted.setdefault(name if name in KEYS else "openai", []).append(name)
+        found = {provider: self._lines(provider) for provider in wanted}
+        return all(
+            found[provider].get(name, {}) == self.true_days(provider, name)
+            for provider, names in wanted.items()
+            for name in names
+        )
 
     def leaks(self, texts: Iterable[str], credentials: set[str] | None = None) -> list[str]:
         """Return where a credential can be read: in texts, in any file below the home, in what its tables hold."""
@@ -180,13 +196,16 @@ class Bench:
 
         keys = credentials or self.credentials()
         found = [f"text {text[:200]!r}" for text in texts for key in keys if key in text]
+        tables: dict[str, list[str]] = {}
         for path in self.home.rglob("*"):
             content = path.read_bytes() if path.is_file() else b""
             found += [str(path) for key in keys if key.encode() in content]
+            if path.suffix == ".parquet" and content.endswith(b"PAR1") and "ledger" in path.parts:
+                tables.setdefault(path.relative_to(self.home / "ledger").parts[0], []).append(str(path))
+        for name, files in tables.items():
             # Compression may hide a key from a plain search.
-            if path.suffix == ".parquet" and content.endswith(b"PAR1"):
-                rows = duckdb.sql(f"SELECT COLUMNS(*)::VARCHAR FROM read_parquet('{path}')").fetchall()
-                found += [f"rows of {path}" for key in keys if key in str(rows)]
+            texts = duckdb.sql(f"SELECT t::VARCHAR FROM read_parquet({files}, union_by_name = true) t").fetchall()
+            found += [f"rows of {name}" for key in keys if any(key in text for (text,) in texts)]
         return found
 
 

@@ -94,6 +94,8 @@ class Committer:
         """Write what is gathered once there is enough of it; `whole` writes all and waits until it is safe."""
         if self._batches and (whole or self._facts >= FLUSH_FACTS):
             await self._written()
+            # Asked at once and not left to the heartbeat: a machine that slept wakes up in the middle of things.
+            await asyncio.to_thread(self._lease.renew)
             if self._lease.lost:
                 raise LedgerBusyError(f"another sync has taken over {self.account.connection}")
             batches, payloads = self._batches, self._payloads

@@ -1,0 +1,224 @@
+"""Processes that are killed or interrupted, in the middle of anything.
+
+The campaign kills `outlay sync` at random moments, seeded. `OUTLAY_KILLS` says how often: 25 unless it is set; the
+full campaign is `OUTLAY_KILLS=200 pytest tests/engine/test_crash.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from random import Random
+from time import monotonic, sleep
+from typing import Any
+
+import pytest
+
+KILLS = int(os.environ.get("OUTLAY_KILLS", "25"))
+FEW = {"openai": ("projects", "costs", "usage.completions"), "anthropic": ("costs", "usage"), "github": ("usage",)}
+ALL = tuple(sorted(FEW))
+LOOKED_EVERY = 4
+LOOKED_MEANWHILE = 0.15
+RESTATED = 0.8
+
+
+class Campaign:
+    """Kill syncs and know what the ledger may hold meanwhile: of each day a truth the world has had, in order."""
+
+    def __init__(self, away: Any, chance: Random) -> None:
+        self.away, self.bench, self.chance = away, away.bench, chance
+        self.truths: dict[tuple[str, Any], list[Any]] = {}
+        self.seen: dict[tuple[str, Any], int] = {}
+        self.kills, self.torn, self.ended = 0, 0, 0
+        self.moments = {"start": 0, "fetch": 0, "commit": 0}
+        self.first = self.tail = 0.0
+        self.requests = 0
+
+    def measure(self) -> None:
+        """Time one sync that nobody interrupts, and begin from nothing again."""
+        self.bench.simulator.forget()
+        began = monotonic()
+        process = self.away.start("sync", "--quiet")
+        while not self.bench.simulator.requests:
+            sleep(0.001)
+        self.first = monotonic() - began
+        last = monotonic()
+        while process.poll() is None:
+            if len(self.bench.simulator.requests) > self.requests:
+                self.requests, last = len(self.bench.simulator.requests), monotonic()
+            sleep(0.001)
+        self.tail = monotonic() - last
+        process.communicate()
+        assert process.returncode == 0
+        shutil.rmtree(self.bench.home)
+        self.note()
+
+    def note(self) -> None:
+        """Remember what is true from this moment on; before everything else, nothing is."""
+        for provider in ALL:
+            for day, lines in self.bench.true_days(provider).items():
+                truths = self.truths.setdefault((provider, day), [{}])
+                if truths[-1] != lines:
+                    truths.append(lines)
+
+    def restate(self) -> None:
+        """Change a day or two of the world, or none."""
+        while self.chance.random() < RESTATED / 2 or self.kills == 0:
+            provider = self.chance.choice(ALL)
+            day = self.bench.first + (self.bench.world.today - self.bench.first) * self.chance.random()
+            self.bench.world.restate(provider, day, self.chance.choice(("up", "up", "down")))
+            self.note()
+            if self.kills == 0:
+                return
+
+    def strike(self) -> None:
+        """Start a sync and kill it in one of its phases, at a random moment."""
+        simulator, chance = self.bench.simulator, self.chance
+        simulator.forget()
+        phase = chance.choice(("start", "fetch", "fetch", "commit", "commit", "commit"))
+        after, wait = {
+            "start": (0, chance.uniform(0, self.first)),
+            "fetch": (chance.randint(1, self.requests), chance.uniform(0, 0.03)),
+            "commit": (self.requests, chance.uniform(0, self.tail)),
+        }[phase]
+        process = self.away.start("sync", "--quiet")
+        if phase != "start" and chance.random() < LOOKED_MEANWHILE:
+            self.look()
+        while len(simulator.requests) < after and process.poll() is None:
+            sleep(0.0005)
+        until = monotonic() + wait
+        while monotonic() < until and process.poll() is None:
+            sleep(0.0005)
+        process.kill()
+        self.away.told.extend(process.communicate())
+        assert process.returncode in (-signal.SIGKILL, 0), self.away.told[-1]
+        if process.returncode:
+            self.kills += 1
+            self.moments[phase] += 1
+            self.torn += counted(self.bench, "outlay_partitions WHERE writing") > 0
+        else:
+            self.ended += 1
+
+    def look(self) -> None:
+        """Read the ledger as anybody may at any time: each day is one of its truths and never an older one again."""
+        if not (self.bench.home / "ledger" / "charges" / "_delta_log").is_dir():
+            return
+        mixed = "SELECT x_Connection, x_PartitionStart FROM charges GROUP BY ALL HAVING count(DISTINCT x_BatchId) > 1"
+        assert self.bench.rows(mixed) == []
+        for provider in ALL:
+            found = self.bench.days_of(provider)
+            assert {(provider, day) for day in found} <= set(self.truths)
+            for (owner, day), truths in self.truths.items():
+                if owner == provider:
+                    self._is_a_truth((provider, day), truths, found.get(day, {}))
+
+    def _is_a_truth(self, key: tuple[str, Any], truths: list[Any], lines: Any) -> None:
+        seen = self.seen.get(key, 0)
+        fitting = [number for number, truth in enumerate(truths) if number >= seen and truth == lines]
+        assert fitting, f"{key} holds what is neither the old nor the new truth"
+        self.seen[key] = fitting[0]
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_the_ledger_is_whole(outside: Callable[..., Any]) -> None:
+    """Whenever a sync is killed, each day holds an old or a new truth and no mix, and one sync repairs the rest."""
+    campaign = Campaign(outside(seed=11, days=3, datasets=FEW), Random(20261122))  # noqa: S311
+    campaign.measure()
+    while campaign.kills < KILLS:
+        campaign.restate()
+        campaign.strike()
+        if campaign.kills % LOOKED_EVERY == 0:
+            campaign.look()
+        assert campaign.ended <= KILLS + 10, "the moments lie after the end"
+    campaign.look()
+    status, _, said = campaign.away.run("sync", "--quiet")
+    assert status == 0, said
+    one = campaign.bench
+    assert one.right()
+    for provider in ("openai", "anthropic"):
+        found = one.rows(
+            "SELECT usage_period_start::DATE, dataset, meter, sum(quantity) FROM usage WHERE connection = ?"
+            " AND part_of IS NULL AND basis IS NULL GROUP BY ALL",
+            provider,
+        )
+        ledger = {tuple(row[:3]): row[3] for row in found if row[3]}
+        truth = {key: value for key, value in one.world.truth(provider).usage(start=one.first).items() if value}
+        shared = ledger.keys() & truth.keys()
+        assert shared
+        assert {key: ledger[key] for key in shared} == {key: truth[key] for key in shared}
+    with one.ledger() as ledger:
+        assert ledger.verify().problems == ()
+        assert ledger.troubles() == []
+    assert campaign.torn, "no commit was hit: the campaign proves too little"
+    print(  # noqa: T201
+        f"\n{campaign.kills} kills {campaign.moments}, {campaign.torn} of them within a commit;"
+        f" {campaign.ended} syncs ended before theirs"
+    )
+
+
+def begun(away: Any) -> Any:
+    """Return a sync that is waiting for slow vendors, its leases taken."""
+    away.bench.simulator.faults.add("slow", times="forever", seconds=10)
+    process = away.start("sync", "--quiet")
+    while len(away.bench.simulator.faults.active()) and process.poll() is None and not _leased(away.bench):
+        sleep(0.01)
+    assert process.poll() is None
+    return process
+
+
+def counted(one: Any, rows: str) -> int:
+    """Return how many rows of the state there are, none where there is no state yet."""
+    if not (one.home / "state.sqlite").exists():
+        return 0
+    with closing(sqlite3.connect(one.home / "state.sqlite")) as database:
+        try:
+            (count,) = database.execute(f"SELECT count(*) FROM {rows}").fetchone()
+        except sqlite3.OperationalError:
+            return 0
+    return int(count)
+
+
+def _leased(one: Any) -> bool:
+    return counted(one, "outlay_leases") == len(one.providers)
+
+
+def test_the_lease_of_a_killed_sync_is_free_at_once(outside: Callable[..., Any]) -> None:
+    """Nobody waits for the lease of a process that is dead on this machine."""
+    away = outside(days=2, datasets=FEW)
+    process = begun(away)
+    process.kill()
+    process.communicate()
+    assert _leased(away.bench)
+    away.bench.simulator.faults.clear()
+    status, _, said = away.run("sync", "--quiet")
+    assert status == 0, said
+    assert away.bench.right()
+
+
+def test_ctrl_c_ends_a_sync_cleanly(outside: Callable[..., Any]) -> None:
+    """Interrupted while vendors are slow: status 130, one line and no traceback; the ledger is whole."""
+    away = outside(days=2, datasets=FEW)
+    status, _, said = away.run("sync", "--quiet")
+    assert status == 0, said
+    before = {provider: away.bench.days_of(provider) for provider in ALL}
+    away.bench.world.restate("openai", away.bench.world.today, "up")
+    process = begun(away)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    away.told.extend((out, err))
+    assert process.returncode == 130
+    assert "interrupted" in err
+    assert "Traceback" not in err
+    assert out == ""
+    assert not _leased(away.bench)
+    assert {provider: away.bench.days_of(provider) for provider in ALL} == before
+    away.bench.simulator.faults.clear()
+    status, _, said = away.run("sync", "--quiet")
+    assert status == 0, said
+    assert away.bench.right()
+    with away.bench.ledger() as ledger:
+        assert ledger.verify().problems == ()
