@@ -86,7 +86,7 @@ OUTLAY_KEYS = {
 }
 CONNECTION_KEYS = {
     "provider": "Which vendor, by its id. Required.",
-    "credential": "Where the key is: `env:NAME`, `file:PATH`, `keyring:SERVICE/NAME`, `cmd:PROGRAM ARGS`. Required.",
+    "credential": "Where the key is: `env:NAME`, `file:PATH`, `keyring:SERVICE/NAME`, `cmd:PROGRAM ARGS`; `none:` where facts are entered only. Required.",
     "base_url": "Replaces scheme and host of every endpoint and may add a path prefix: proxies, simulators.",
     "since": "The first day to fetch, `YYYY-MM-DD`. Default: 90 days ago, or as far as the vendor goes.",
     "datasets": "A list of the datasets to fetch. Default: all that the provider fetches by default.",

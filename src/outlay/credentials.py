@@ -201,10 +201,18 @@ def _decoded(content: bytes, form: str) -> str:
     return text.removesuffix("\n").removesuffix("\r")
 
 
+def _from_nowhere(_text: str, _environ: Mapping[str, str]) -> str:
+    raise CredentialMissingError(
+        "the connection has no credential (`none:`): nothing can be fetched for it",
+        hint="Fill it with `outlay enter` and `outlay import`, or name where its key is.",
+    )
+
+
 _READERS = {
     "env": _from_environment,
     "file": _from_file,
     "keyring": _from_keyring,
     "cmd": _from_command,
     "plain": _from_text,
+    "none": _from_nowhere,
 }

@@ -26,6 +26,8 @@ COMMANDS = {
     "doctor": _entry("doctor", "doctor", "Prove each connection: key, permissions, clock.", _SETUP),
     "providers": _entry("providers", "providers", "What each provider offers and needs.", _SETUP),
     "sync": _entry("sync", "sync", "Fetch what is missing or may have changed.", _LEDGER),
+    "import": _entry("import_", "import_", "Take in a vendor's export or a CSV of your own.", _LEDGER),
+    "enter": _entry("enter", "enter", "Type in what no API tells.", _LEDGER),
     "replay": _entry("replay", "replay", "Map the kept answers again, without the network.", _LEDGER),
     "maintain": _entry("maintain", "maintain", "Compact, vacuum, verify, back up, restore.", _LEDGER),
     "status": _entry("status", "status", "Each connection at a glance.", _ANSWERS),

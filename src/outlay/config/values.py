@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from outlay.errors import ConfigError
 
-SCHEMES = ("env", "file", "keyring", "cmd", "plain", "adc")
-"""How a connection may name its credential, written `scheme:rest`."""
+SCHEMES = ("env", "file", "keyring", "cmd", "plain", "adc", "none")
+"""How a connection may name its credential, written `scheme:rest`; `none:` has none, and its facts are entered."""
 CONNECTION_KEYS = ("provider", "credential", "base_url", "since", "datasets", "allow_http")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -68,7 +68,7 @@ def check_credential(value: object) -> str:
         raise ConfigError("`credential` must be text in quotes", hint='Write credential = "env:NAME".')
     scheme, found, rest = value.strip().partition(":")
     if found and scheme in SCHEMES:
-        if not rest.strip() and scheme != "adc":
+        if not rest.strip() and scheme not in {"adc", "none"}:
             raise ConfigError(f"`credential` names nothing after {scheme}:")
         return value.strip()
     if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", value.strip()):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+
+import msgspec
 
 from outlay.clock import Clock, system_clock
 from outlay.config import Connection
 from outlay.errors import ConfigError
 from outlay.model.batch import Account, Batch, Committed, Partition
 from outlay.model.facts import Charge, Fact, Usage
-from outlay.model.money import Money, plus
+from outlay.model.money import Money, plus, product, ratio
 from outlay.model.period import Period
 from outlay.store import Ledger
 from outlay.sync.committer import new_id
@@ -64,42 +66,46 @@ class Done:
     outcomes: tuple[Outcome, ...]
 
 
+def foreseen(ledger: Ledger | None, connection: str, typed: Iterable[Typed]) -> tuple[Outcome, ...]:
+    """Return what stating facts would do, and do nothing. Null: without a ledger everything is new."""
+    known = {} if ledger is None else ledger.committed(connection)
+    return tuple(_outcome(known, connection, each) for each in _ordered(typed))
+
+
 def state_typed(
     ledger: Ledger,
     connection: Connection,
-    typed: Sequence[Typed],
+    typed: Iterable[Typed],
     *,
     reason: str,
     by: str,
-    preview: bool = False,
     clock: Clock = system_clock,
 ) -> Done:
     """Put what the user states in the place of what the same partitions held; what is stated already is left alone.
 
-    Units: `reason` is `enter` or `import`; `by` names the form that read it.
+    `reason` is `enter` or `import`; `by` names the form that read it.
     Raises: ConfigError for an unknown provider or option, StoreError.
     """
     provider = provider_of(connection, providers_by_id())
-    ordered = sorted(typed, key=lambda each: (each.period, each.dataset))
     with ledger.lease(connection.name, LEASE_SECONDS):
         known = ledger.committed(connection.name)
         now, group = clock(), new_id(clock())
         outcomes, batches = [], []
-        for each in ordered:
-            partition = Partition(connection.name, each.dataset, each.period)
-            seal, before = digest(each.facts), known.get(partition)
-            state = _state(before, seal)
-            batch_id = None if state == "unchanged" or preview else new_id(now)
-            outcomes.append(Outcome(each.dataset, each.period, state, len(each.facts), _costs(each.facts), batch_id))
-            if batch_id is not None:
-                batches.append(_batch(batch_id, partition, provider.id, (by, group, seal, reason), now, each.facts))
+        for each in _ordered(typed):
+            outcome = _outcome(known, connection.name, each)
+            if outcome.changes:
+                outcome = replace(outcome, batch=new_id(now))
+                partition = Partition(connection.name, each.dataset, each.period)
+                sealed = (by, group, digest(each.facts), reason)
+                batches.append(_batch(outcome.batch, partition, provider.id, sealed, now, each.facts))
+            outcomes.append(outcome)
         if batches:
             ledger.commit(account_of(connection, provider, ledger), batches)
     return Done(group if batches else None, tuple(outcomes))
 
 
-def withdraw(ledger: Ledger, name: str, *, preview: bool = False, clock: Clock = system_clock) -> Done:
-    """Take back what was entered or imported, by the id of a batch or of the whole command.
+def withdraw(ledger: Ledger, name: str, *, preview: bool = False, clock: Clock = system_clock) -> tuple[str, Done]:
+    """Take back what was entered or imported, by the id of a batch or of the whole command; name its connection.
 
     Raises: ConfigError when there is none, or when something else stands in its place; StoreError.
     """
@@ -134,7 +140,7 @@ def withdraw(ledger: Ledger, name: str, *, preview: bool = False, clock: Clock =
         if batches:
             account = Account(connection=connection, provider=provider)
             ledger.commit(account, batches)
-    return Done(group if batches else None, tuple(outcomes))
+    return connection, Done(group if batches else None, tuple(outcomes))
 
 
 def spread(charge: Charge) -> tuple[Charge, ...]:
@@ -144,10 +150,15 @@ def spread(charge: Charge) -> tuple[Charge, ...]:
     """
     days = list(charge.charge_period.days())
     whole, currency = charge.billed_cost.amount, charge.billed_cost.currency
-    share = Money.of(whole / len(days), currency).amount
-    rest = plus(whole, -share * (len(days) - 1))
+    share = ratio(whole, Decimal(len(days))) or whole
+    rest = plus(whole, product(share, Decimal(1 - len(days))))
     return tuple(
-        _of_day(charge, Period.of_day(day), Money(rest if day == days[-1] else share, currency)) for day in days
+        msgspec.structs.replace(
+            charge,
+            charge_period=Period.of_day(day),
+            billed_cost=Money(rest if day == days[-1] else share, currency),
+        )
+        for day in days
     )
 
 
@@ -181,10 +192,14 @@ def _months_after(first: datetime, months: int) -> datetime:
     return month.replace(day=min(first.day, last))
 
 
-def _state(before: Committed | None, seal: str) -> str:
-    if before is None:
-        return "new"
-    return "unchanged" if before.digest == seal else "replaced"
+def _ordered(typed: Iterable[Typed]) -> list[Typed]:
+    return sorted(typed, key=lambda each: (each.period, each.dataset))
+
+
+def _outcome(known: Mapping[Partition, Committed], connection: str, each: Typed) -> Outcome:
+    before = known.get(Partition(connection, each.dataset, each.period))
+    state = "new" if before is None else "unchanged" if before.digest == digest(each.facts) else "replaced"
+    return Outcome(each.dataset, each.period, state, len(each.facts), _costs(each.facts))
 
 
 def _costs(facts: Iterable[Fact]) -> dict[tuple[str, str], Decimal]:
@@ -208,14 +223,8 @@ def _begin(fact: Fact) -> datetime | None:
     return period.start if isinstance(period, Period) else None
 
 
-def _of_day(charge: Charge, day: Period, cost: Money) -> Charge:
-    import msgspec
-
-    return msgspec.structs.replace(charge, charge_period=day, billed_cost=cost)
-
-
 def _batch(
-    batch_id: str,
+    batch_id: str | None,
     partition: Partition,
     provider: str,
     sealed: tuple[str, str, str, str],
@@ -223,6 +232,7 @@ def _batch(
     facts: Sequence[Fact],
 ) -> Batch:
     by, group, seal, reason = sealed
+    assert batch_id is not None
     return Batch(
         batch_id=batch_id,
         partition=partition,

@@ -1,0 +1,115 @@
+"""Read a file the user downloaded or wrote, whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from outlay.clock import Clock, system_clock
+from outlay.errors import ConfigError
+from outlay.model.facts import Fact
+from outlay.model.problem import Problem, Severity
+from outlay.providers.base import HEAD_BYTES, Dataset, Import, Provider
+from outlay.redaction import redactor
+from outlay.sync.check import check
+from outlay.sync.entries import Typed, by_days
+from outlay.sync.imports_csv import CSV
+from outlay.sync.imports_files import Content, contents
+
+PROBLEMS_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a file holds: the form it is of, its partitions, and what is wrong with it or worth knowing.
+
+    Null: `partitions` is empty when anything is wrong, for then nothing of the file may be committed.
+    """
+
+    form: Import
+    partitions: tuple[Typed, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def wrong(self) -> tuple[Problem, ...]:
+        """Return the problems that keep the file out."""
+        return tuple(problem for problem in self.problems if problem.severity is Severity.FATAL)
+
+
+def forms(provider: Provider) -> tuple[Import, ...]:
+    """Return the forms of file that a connection of a provider takes, the vendor's own first."""
+    return (*provider.imports, CSV)
+
+
+def read(path: Path, provider: Provider, *, name: str | None = None, clock: Clock = system_clock) -> Read:
+    """Return what a file says, line by line, before anything is committed.
+
+    `name` keeps several sources of one form apart: the facts stand in `import.NAME`.
+    Raises: ConfigError when it cannot be opened or is of no form that is known.
+    """
+    found = contents(path)
+    known = forms(provider)
+    told = [(each, form) for each in found if (form := _form(each, known)) is not None]
+    if not told:
+        raise _unknown(path, provider)
+    first = told[0][1]
+    form = first if name is None else replace(first, dataset=f"import.{name}")
+    facts: list[Fact] = []
+    problems: list[Problem] = []
+    for skipped in (each for each in found if _form(each, known) is None):
+        says = "it is of no form that is known, and was left out"
+        problems.append(Problem(code="import_skipped", says=says, where=skipped.name, severity=Severity.NOTE))
+    for content, each in told:
+        if each is not first:
+            raise ConfigError(
+                f"{path.name} holds files of two forms: {first.title}, and {each.title}", hint="Import them one by one."
+            )
+        where = content.name if len(found) > 1 else ""
+        _extract(form, content, facts, problems, where)
+    partitions: tuple[Typed, ...] = ()
+    if not any(problem.severity is Severity.FATAL for problem in problems):
+        partitions, more = _checked(form, by_days(form.dataset, facts, clock()))
+        problems += more
+    if any(problem.severity is Severity.FATAL for problem in problems):
+        partitions = ()
+    return Read(form, partitions, tuple(problems))
+
+
+def _form(content: Content, known: Sequence[Import]) -> Import | None:
+    head = content.data[:HEAD_BYTES]
+    return next((form for form in known if form.identify(content.name, head)), None)
+
+
+def _unknown(path: Path, provider: Provider) -> ConfigError:
+    listed = "; ".join(f"{form.title} ({form.where})" for form in forms(provider))
+    return ConfigError(f"{path.name} is of no form that is known for {provider.title}", hint=f"Known: {listed}")
+
+
+def _extract(form: Import, content: Content, facts: list[Fact], problems: list[Problem], where: str) -> None:
+    try:
+        for found in form.extract(redactor.body(content.data)):
+            if isinstance(found, Problem):
+                placed = f"{where}, {found.where}".strip(", ") if where else found.where
+                problems.append(msgspec.structs.replace(found, where=placed))
+                if len(problems) >= PROBLEMS_MAX:
+                    return
+            else:
+                facts.append(found)
+    except (ValueError, TypeError, ArithmeticError, KeyError) as error:
+        says = f"the file holds what cannot be right: {error}"
+        problems.append(Problem(code="import_line", says=says, where=where, hint="Nothing was imported."))
+
+
+def _checked(form: Import, partitions: Sequence[Typed]) -> tuple[tuple[Typed, ...], list[Problem]]:
+    """Return partitions with repeated keys added up where the form says so, and what is wrong with them."""
+    rules = Dataset(form.dataset, form.title, form.yields, (), repeats=form.repeats)
+    done: list[Typed] = []
+    problems: list[Problem] = []
+    for each in partitions:
+        result = check(rules, each.period, each.facts)
+        problems += result.problems
+        done.append(replace(each, facts=result.facts))
+    return tuple(done), problems
