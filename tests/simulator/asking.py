@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from outlay.simulator import World, app
+from outlay.simulator import FACES, World, app
 from outlay.simulator.desk import Desk
 
 TODAY = date(2026, 11, 22)
@@ -24,7 +24,10 @@ VENDOR_HEADERS = {
     },
     "github": {"accept": "application/vnd.github+json", "x-github-api-version": "2026-03-10"},
 }
-DEFAULT_KEYS = {"openai": "sim-openai-admin", "anthropic": "sim-anthropic-admin", "github": "sim-github-classic"}
+DEFAULT_KEYS = {
+    **{face.id: next(name for name, key in face.keys.items() if key.scopes is None) for face in FACES.values()},
+    "github": "sim-github-classic",
+}
 Query = Sequence[tuple[str, object]] | Mapping[str, object]
 
 
@@ -94,7 +97,7 @@ class Asker:
     ) -> Got:
         """Ask a vendor with its own headers; a key of None sends no credential."""
         key = self.keys[provider] if key == "" else key
-        asked = {**VENDOR_HEADERS[provider], **(headers or {})}
+        asked = {**VENDOR_HEADERS.get(provider, {}), **(headers or {})}
         if key is not None:
             by_key = provider == "anthropic" and "oauth" not in key
             asked |= {"x-api-key": key} if by_key else {"authorization": f"Bearer {key}"}

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from outlay.simulator import FACES
 from outlay.simulator.faults import KINDS, REPEATED_CURSOR, Faults
 from simulator.asking import TODAY, Asker, Got, epoch
 
@@ -26,7 +25,7 @@ QUESTIONS: dict[str, tuple[str, list[tuple[str, object]]]] = {
     ),
     "github": ("/organizations/sim-org/settings/billing/usage", [("year", 2026), ("month", 11)]),
 }
-ALL = pytest.mark.parametrize("provider", FACES)
+ALL = pytest.mark.parametrize("provider", QUESTIONS)
 
 
 def ask(asker: Asker, provider: str, *more: tuple[str, object]) -> Got:

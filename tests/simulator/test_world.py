@@ -14,9 +14,11 @@ from outlay.simulator.worlds.truth import TrueCharge, Truth, at_ledger_scale, ex
 from simulator.asking import TODAY, Asker, epoch
 
 FIRST = TODAY - timedelta(days=39)
+SPENDERS = [name for name in FACES if World(7, TODAY, 40).truth(name).charges()]
+"""The vendors that cost something; at others there is only revenue."""
 
 
-@pytest.mark.parametrize("provider", FACES)
+@pytest.mark.parametrize("provider", SPENDERS)
 def test_equal_seeds_make_equal_worlds(provider: str) -> None:
     """The same arguments give the same charges, uses and names; another seed or label gives others."""
     one, two, other = World(7, TODAY, 40), World(7, TODAY, 40), World(8, TODAY, 40)
@@ -27,14 +29,14 @@ def test_equal_seeds_make_equal_worlds(provider: str) -> None:
     assert len(totals) == 3
 
 
-@pytest.mark.parametrize("provider", FACES)
+@pytest.mark.parametrize("provider", SPENDERS)
 def test_a_later_today_continues_the_world(provider: str) -> None:
     """Days that are over stay as they were when the world's today moves on."""
     now, later = World(7, TODAY, 40).truth(provider), World(7, TODAY + timedelta(days=5), 45).truth(provider)
     assert now.charges(end=TODAY) == later.charges(FIRST, TODAY)
 
 
-@pytest.mark.parametrize("provider", FACES)
+@pytest.mark.parametrize("provider", SPENDERS)
 def test_the_world_has_what_ledgers_stumble_over(provider: str) -> None:
     """Days without rows, rows of zero and rows without a resource exist in every account."""
     truth = World(7, TODAY, 120).truth(provider)
@@ -55,7 +57,7 @@ def test_an_empty_account_is_empty(provider: str) -> None:
     assert truth.total() == 0
 
 
-@pytest.mark.parametrize("provider", FACES)
+@pytest.mark.parametrize("provider", SPENDERS)
 def test_restating_changes_one_day(provider: str) -> None:
     """Up raises a day, down withdraws a row of it, nothing only reorders it, and other days stay."""
     world = World(7, TODAY, 40)
@@ -135,7 +137,7 @@ def test_sums_keep_to_their_rows() -> None:
         truth.spend(("line_item",), rows=("project_id",))
 
 
-@pytest.mark.parametrize("provider", FACES)
+@pytest.mark.parametrize("provider", SPENDERS)
 def test_bulk_worlds_have_their_rows(provider: str) -> None:
     """A benchmark's world has as many charges each day as it asked for, no two of one sub-account, SKU and resource."""
     truth = World(1, TODAY, 3, rows_per_day=100).truth(provider)
