@@ -12,6 +12,7 @@ import signal
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from random import Random
 from time import monotonic, sleep
 from typing import Any
@@ -21,6 +22,9 @@ import pytest
 KILLS = int(os.environ.get("OUTLAY_KILLS", "25"))
 FEW = {"openai": ("projects", "costs", "usage.completions"), "anthropic": ("costs", "usage"), "github": ("usage",)}
 ALL = tuple(sorted(FEW))
+PHASES = ("start", "fetch", "commit", "end")
+TABLES = ("payloads", "charges", "usage", "batches")
+"""In the order in which a commit writes them."""
 LOOKED_EVERY = 4
 LOOKED_MEANWHILE = 0.15
 RESTATED = 0.8
@@ -34,7 +38,7 @@ class Campaign:
         self.truths: dict[tuple[str, Any], list[Any]] = {}
         self.seen: dict[tuple[str, Any], int] = {}
         self.kills, self.torn, self.ended = 0, 0, 0
-        self.moments = {"start": 0, "fetch": 0, "commit": 0}
+        self.moments = dict.fromkeys(PHASES, 0)
         self.first = self.tail = 0.0
         self.requests = 0
 
@@ -79,16 +83,19 @@ class Campaign:
         """Start a sync and kill it in one of its phases, at a random moment."""
         simulator, chance = self.bench.simulator, self.chance
         simulator.forget()
-        phase = chance.choice(("start", "fetch", "fetch", "commit", "commit", "commit"))
+        phase, table = chance.choice(PHASES), chance.choice(TABLES)
+        before = [self._written(name) for name in TABLES]
+        written = self._written(table)
         after, wait = {
-            "start": (0, chance.uniform(0, self.first)),
-            "fetch": (chance.randint(1, self.requests), chance.uniform(0, 0.03)),
-            "commit": (self.requests, chance.uniform(0, self.tail)),
+            "start": (lambda: True, chance.uniform(0, self.first)),
+            "fetch": (partial(self._asked, chance.randint(1, self.requests)), chance.uniform(0, 0.03)),
+            "commit": (lambda: self._written(table) != written, chance.uniform(0, 0.04)),
+            "end": (partial(self._asked, self.requests), chance.uniform(0, self.tail)),
         }[phase]
         process = self.away.start("sync", "--quiet")
         if phase != "start" and chance.random() < LOOKED_MEANWHILE:
             self.look()
-        while len(simulator.requests) < after and process.poll() is None:
+        while not after() and process.poll() is None:
             sleep(0.0005)
         until = monotonic() + wait
         while monotonic() < until and process.poll() is None:
@@ -99,9 +106,18 @@ class Campaign:
         if process.returncode:
             self.kills += 1
             self.moments[phase] += 1
-            self.torn += counted(self.bench, "outlay_partitions WHERE writing") > 0
+            wrote = [self._written(name) for name in TABLES] != before
+            self.torn += wrote and counted(self.bench, "outlay_partitions WHERE writing") > 0
         else:
             self.ended += 1
+
+    def _asked(self, count: int) -> bool:
+        return len(self.bench.simulator.requests) >= count
+
+    def _written(self, table: str) -> int:
+        """Return when a table was last committed to."""
+        log = self.bench.home / "ledger" / table / "_delta_log"
+        return log.stat().st_mtime_ns if log.exists() else 0
 
     def look(self) -> None:
         """Read the ledger as anybody may at any time: each day is one of its truths and never an older one again."""
@@ -155,7 +171,7 @@ def test_killed_at_any_moment_the_ledger_is_whole(outside: Callable[..., Any]) -
         assert ledger.troubles() == []
     assert campaign.torn, "no commit was hit: the campaign proves too little"
     print(  # noqa: T201
-        f"\n{campaign.kills} kills {campaign.moments}, {campaign.torn} of them within a commit;"
+        f"\n{campaign.kills} kills {campaign.moments}, {campaign.torn} of them left a commit unfinished;"
         f" {campaign.ended} syncs ended before theirs"
     )
 
