@@ -134,3 +134,21 @@ def test_no_readable_quota_closes_nothing(headers: dict[str, str]) -> None:
     quota = Quota((), QuotaHeaders("x-left", "x-reset", "seconds"), Time().monotonic)
     assert quota.observe(httpx2.Headers(headers), NOW) is None
     assert quota.take() == 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ('"api";r=0;t=12', 13.0),
+        ('"api";r=0;t=12, "pages";r=0;t=99, "resolvers";r=3;t=200', 100.0),
+        ('"api";r=499;t=12', None),
+        ('"api"; r=0', None),
+        ('"new words";q=5;r=0;t=soon', None),
+        ("", None),
+    ],
+)
+def test_one_header_that_names_several_quotas(text: str, seconds: float | None) -> None:
+    """The wire closes for the longest of the quotas that are used up, whatever they are called, and a second more."""
+    quota = Quota((), QuotaHeaders("ratelimit", "ratelimit", "policies"), Time().monotonic)
+    assert quota.observe({"ratelimit": text}, NOW) == seconds
+    assert quota.closed_seconds() == (seconds or 0.0)

@@ -186,12 +186,16 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class QuotaHeaders:
-    """The headers in which the vendor says what is left; `reset` is Unix seconds, seconds from now or a time."""
+    """The headers in which the vendor says what is left; `reset` is Unix seconds, seconds from now or a time.
+
+    `policies` is the structured form in which one header names several quotas, `"api";r=0;t=12`: `remaining` and
+    `reset` are then both that header's name.
+    """
 
     remaining: str
     reset: str
     reset_form: str = "epoch"
-    """`epoch`, `seconds` or `time`."""
+    """`epoch`, `seconds`, `time` or `policies`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +293,8 @@ class Dataset:
     """Whether the dataset exists for these options; None means always."""
     default: bool = True
     """Whether it is synced when the connection names no datasets."""
+    optional: bool = False
+    """An account may well lack it: that it is not offered is then a note, even where it would yield charges."""
     repeats: str = "refuse"
     """What two facts with one natural key mean: `refuse` (a defect of the answer), `add` (charges and usages) or
     `latest` (one row told twice, because the list moved on while its pages were read: what was told last counts)."""

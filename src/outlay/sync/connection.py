@@ -148,7 +148,7 @@ class ConnectionSync:
         dataset = collector.work.dataset
         if isinstance(error, AccessDeniedError) and not isinstance(error, PermissionMissingError):
             self._denied = error
-        harmless = isinstance(error, NotOfferedError) and Charge not in dataset.yields
+        harmless = isinstance(error, NotOfferedError) and (dataset.optional or Charge not in dataset.yields)
         severity = Severity.NOTE if harmless else Severity.FATAL
         problem = _problem(error, dataset.name, severity)
         # Days that fail alike are told once: their messages differ in the vendor's request id alone.

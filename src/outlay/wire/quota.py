@@ -62,6 +62,11 @@ class Quota:
         """
         if self._headers is None:
             return None
+        if self._headers.reset_form == "policies":
+            seconds = _policies_seconds(headers.get(self._headers.remaining, ""))
+            if seconds is not None:
+                self.close(seconds)
+            return seconds
         remaining = headers.get(self._headers.remaining)
         if remaining is None or not remaining.strip().isdecimal() or int(remaining) > 0:
             return None
@@ -70,6 +75,19 @@ class Quota:
         if seconds is not None:
             self.close(seconds)
         return seconds
+
+
+def _policies_seconds(text: str) -> float | None:
+    """Return the seconds until every quota that is used up is whole again, None when none is.
+
+    One second is added: the vendor counts whole ones, and its window may end late in the last.
+    """
+    waits = []
+    for policy in text.split(","):
+        said = dict(pair.strip().partition("=")[::2] for pair in policy.split(";")[1:])
+        if said.get("r") == "0" and _NUMBER.fullmatch(said.get("t", "")):
+            waits.append(float(said["t"]) + 1.0)
+    return max(waits, default=None)
 
 
 def _reset_seconds(form: str, text: str, headers: Mapping[str, str], present: datetime) -> float | None:
