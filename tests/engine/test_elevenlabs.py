@@ -21,7 +21,7 @@ def with_label(make: Make, label: str, seed: int = 3, **fields: Any) -> Any:
 def problems(report: Any) -> dict[str, set[str]]:
     """Return the codes of each dataset's problems."""
     [connection] = report.connections
-    return {each.name: {problem.code for problem in each.problems} for each in connection.datasets if each.problems}
+    return {each.dataset: {problem.code for problem in each.problems} for each in connection.datasets if each.problems}
 
 
 def spend(bench: Any, label: str) -> Any:

@@ -675,6 +675,27 @@ def test_a_state_that_breaks_meanwhile(bench: Callable[..., Any]) -> None:
     repaired(one)
 
 
+@pytest.mark.parametrize("broken", ["state.sqlite", "ledger/charges/_delta_log/00000000000000000000.json"])
+def test_a_broken_ledger_on_the_command_line(broken: str, outside: Callable[..., Any]) -> None:
+    """Status 4, what is broken and what to do, on stderr, without a traceback."""
+    away = outside(days=2, datasets=FEW, providers=("openai",))
+    assert away.run("sync", "--quiet")[0] == 0
+    for path in away.bench.home.glob("state.sqlite-*"):
+        path.unlink()
+    path = away.bench.home / broken
+    whole = path.read_bytes()
+    path.write_bytes(b"{garbage" * 600)
+    status, out, err = away.run("sync", "--full")
+    assert status == Exit.STORE
+    assert out == ""
+    assert "\nerror: " in f"\n{err}"
+    assert "hint: " in err
+    assert "Traceback" not in err
+    path.write_bytes(whole)
+    assert away.run("sync", "--quiet")[0] == 0
+    assert away.bench.right()
+
+
 # ── the bench itself ─────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -157,3 +157,18 @@ def test_replay_after_a_restated_day_maps_the_later_answer(
     assert sum((one.billed(p) for p in FEW), Decimal(0)) == sum(
         (sum(lines.values(), Decimal(0)) for p in FEW for lines in one.true_days(p).values()), Decimal(0)
     )
+
+
+def test_replay_leaves_a_connection_alone_that_is_being_synced(bench: Callable[..., Any]) -> None:
+    """What a sync holds is skipped with a hint; the others are mapped again."""
+    one = bench(days=2, datasets=FEW)
+    assert one.sync().exit is Exit.DONE
+    with one.ledger() as ledger, ledger.lease("github", 600):
+        report = replayed(one)
+    assert {each.connection: each.state for each in report.connections} == {
+        "openai": "ok",
+        "anthropic": "ok",
+        "github": "skipped",
+    }
+    assert next(each for each in report.connections if each.state == "skipped").problems[0].code == "ledger_busy"
+    assert one.right()

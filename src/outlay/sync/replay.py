@@ -9,7 +9,7 @@ import msgspec
 
 from outlay.clock import Clock, system_clock
 from outlay.config import Config
-from outlay.errors import PayloadError
+from outlay.errors import LedgerBusyError, PayloadError
 from outlay.model.batch import Account, Batch, Committed, Payload
 from outlay.model.problem import Problem, Severity
 from outlay.providers.base import Ask, Dataset, Endpoint, Provider
@@ -32,10 +32,15 @@ def replay(config: Config, ledger: Ledger, *, connections: Iterable[str] = (), c
         provider = known.get(connection.provider)
         each = ConnectionReport(connection.name, connection.provider)
         report.connections.append(each)
-        if provider is not None:
-            account = account_of(connection, provider, ledger)
+        if provider is None:
+            continue
+        account = account_of(connection, provider, ledger)
+        try:
             with ledger.lease(connection.name, 600):
                 _Replay(ledger, provider, account=account, options=connection.options, report=each, clock=clock).run()
+        except LedgerBusyError as error:
+            each.skipped = True
+            each.problems.append(Problem(code=error.code, says=error.message, hint=error.hint))
     return report
 
 
