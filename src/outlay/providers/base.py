@@ -170,7 +170,38 @@ class Header:
     bearer_prefixes: tuple[str, ...] = ()
 
 
-Auth = Bearer | Header
+@dataclass(frozen=True, slots=True)
+class ByOption:
+    """Carry the credential one way where a connection sets an option, and another way where it does not."""
+
+    option: str
+    then: Bearer | Header
+    otherwise: Bearer | Header
+
+
+Auth = Bearer | Header | ByOption
+
+
+# ── Documents ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GraphQL:
+    """Ask with a GraphQL query: window, fan-out item and page are written into its variables.
+
+    An answer of status 200 whose `errors` is not empty is a refusal, however much data came with it: refusals of
+    status 200 are matched against `errors` alone.
+    """
+
+    document: str
+    """One query operation. Raises: ValueError for anything that could write."""
+    variables: Mapping[str, object] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Variables that are filled from the provider's `variables`."""
+
+    def __post_init__(self) -> None:
+        if not self.document.lstrip().startswith("query") or "mutation" in self.document:
+            raise ValueError("a GraphQL document here is one query and nothing else")
 
 
 # ── Quotas and refusals ──────────────────────────────────────────────────────────────────────────────────────────
@@ -251,11 +282,13 @@ class Endpoint(Generic[Page]):
     query_options: Mapping[str, str] = field(default_factory=dict)
     """Parameters whose values the connection's options give, parameter to option; one that is not set is not sent."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: Mapping[str, object] | None = None
+    body: Mapping[str, object] | GraphQL | None = None
     """A JSON document makes it a POST request that only reads: window, fan-out item and page are written into it, where
     a dotted name is a field of an object within. Windows write numbers where the query would carry digits."""
     each: FanOut | None = None
     refusals: tuple[Refusal, ...] = ()
+    rates: tuple[Rate, ...] = ()
+    """Quotas of this endpoint alone, kept beside the provider's."""
     since: date | None = None
     """The first day this endpoint can answer for."""
     until: date | None = None

@@ -20,7 +20,7 @@ from outlay.credentials import Secret
 from outlay.errors import PayloadError, ProviderError, RetryLaterError
 from outlay.model.batch import Payload
 from outlay.model.period import Period
-from outlay.providers.base import Ask, Endpoint, Provider
+from outlay.providers.base import Ask, Endpoint, GraphQL, Provider
 from outlay.redaction import redactor
 from outlay.wire import auth, refusals, request, retry, windows
 from outlay.wire.exchange import Exchange, Reply, SignedHeaders, open_client
@@ -103,7 +103,7 @@ class Wire:
         self._base_url = request.base(provider, base_url)
         request.check_scheme(self._base_url, allow_http=allow_http)
         self._options = dict(options or {})
-        self._credential = dict([auth.header(provider.auth, secret)])
+        self._credential = dict([auth.header(provider.auth, secret, self._options)])
         self._clock = clock
         self._deadline_seconds = deadline_seconds
         self._request_seconds = request_seconds
@@ -111,6 +111,7 @@ class Wire:
         self._sleep, self._random, self._monotonic = sleep, random, monotonic
         self._slots = asyncio.Semaphore(provider.concurrency)
         self._quota = Quota(provider.rates, provider.quota_headers, monotonic)
+        self._own_quotas: dict[str, Quota] = {}
         self._client = open_client(self._base_url, provider.concurrency, transport)
         where = f"{provider.title} ({connection_name})"
         self._exchange = Exchange(self._client, where, body_bytes_max=body_bytes_max)
@@ -186,9 +187,10 @@ class Wire:
         )
 
     async def _page(self, call: _Call, number: int, more: tuple[str, str] | None, budget: _Budget) -> Answer | None:
-        params, content = call.params, None
+        params, content, document = call.params, None, None
         if call.body is not None:
-            content = msgspec.json.encode(request.written(call.body, [more] if more else []))
+            document = request.written(call.body, request.placed(call.endpoint, [more] if more else []))
+            content = msgspec.json.encode(document)
         elif more is not None:
             params = [pair for pair in call.params if pair[0] != more[0]] + [more]
         target = f"{call.path}?{urlencode(params)}" if params else call.path
@@ -206,7 +208,7 @@ class Wire:
             item=call.item,
             window=call.window,
             page_number=number,
-            path=redactor.text(target),
+            path=redactor.text(request.shown(target, document)),
             status=status,
             fetched_at=present,
             body=body,
@@ -243,6 +245,8 @@ class Wire:
 
     async def _turn(self, call: _Call, budget: _Budget) -> None:
         """Wait until the quotas let one request go; pacing by documented rates is not counted against the deadline."""
+        while (wait := self._own_quota(call.endpoint).take()) > 0.0:
+            await self._sleep(wait)
         while (wait := self._quota.take()) > 0.0:
             if self._quota.closed_seconds() > 0.0:
                 if wait >= budget.seconds:
@@ -251,6 +255,12 @@ class Wire:
             await self._sleep(wait)
         if budget.seconds <= 0.0:
             raise self._closed(call, None)
+
+    def _own_quota(self, endpoint: Endpoint[Any]) -> Quota:
+        found = self._own_quotas.get(endpoint.name)
+        if found is None:
+            found = self._own_quotas[endpoint.name] = Quota(endpoint.rates, None, self._monotonic)
+        return found
 
     def _closed(self, call: _Call, wait: float | None) -> RetryLaterError:
         if wait is None:
@@ -270,9 +280,14 @@ class Wire:
         self._answers += 1
         used_up = self._quota.observe(reply.headers, present)
         said = refusals.Said(reply.status, reply.headers, reply.body)
+        if isinstance(call.endpoint.body, GraphQL) and reply.status == _OK:
+            errors = refusals.graphql_errors(reply.headers, reply.body)
+            if errors is None:
+                return self._decode(call, reply)
+            said = said._replace(body=errors)
         refusal = refusals.declared(self._provider, call.endpoint, said)
         if refusal is None:
-            if reply.status == _OK and not refusals.is_html(reply.headers, reply.body):
+            if said.body is reply.body and reply.status == _OK and not refusals.is_html(reply.headers, reply.body):
                 return self._decode(call, reply)
             refusal = refusals.default(said, used_up=used_up is not None)
         if refusal.means == refusals.EMPTY:

@@ -108,6 +108,24 @@ def declared(provider: Provider, endpoint: Endpoint[Any], said: Said) -> Refusal
     return None
 
 
+class _Envelope(msgspec.Struct):
+    errors: msgspec.Raw = msgspec.Raw(b"null")
+
+
+def graphql_errors(headers: Mapping[str, str], body: bytes) -> bytes | None:
+    """Return what a GraphQL answer of status 200 says went wrong, without the data that came with it.
+
+    Null: None where nothing did, or where the answer cannot be read at all, which its decoder tells.
+    """
+    if is_html(headers, body):
+        return body
+    try:
+        errors = bytes(msgspec.json.decode(body, type=_Envelope).errors).strip()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return None if errors in (b"null", b"[]") else b'{"errors":' + errors + b"}"
+
+
 def default(said: Said, *, used_up: bool = False) -> Refusal:
     """Return what a refusal that nothing describes means by its status.
 
@@ -190,6 +208,8 @@ def _default(said: Said, *, used_up: bool) -> str:
         return "retry_later"
     if is_html(said.headers, said.body) and status not in _HTML_ALLOWED:
         return "payload_unreadable"
+    if status == HTTPStatus.OK and said.body.startswith(b'{"errors":'):
+        return "request_refused"
     if status < HTTPStatus.BAD_REQUEST:
         return "retry_later" if status == HTTPStatus.ACCEPTED else "payload_unreadable"
     return _DEFAULTS.get(status, "request_refused")

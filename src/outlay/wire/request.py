@@ -15,7 +15,7 @@ import msgspec
 
 from outlay.errors import BugError, ConfigError
 from outlay.model.period import Period
-from outlay.providers.base import Endpoint, Provider
+from outlay.providers.base import Endpoint, GraphQL, Provider
 from outlay.wire import pages, windows
 
 _VARIABLE = re.compile(r"\{([a-z_]+)\}")
@@ -38,7 +38,7 @@ class Request(msgspec.Struct, frozen=True):
     @property
     def target(self) -> str:
         """Return the vendor's path with its query, as payloads keep it."""
-        return f"{self.path}?{urlencode(self.params)}" if self.params else self.path
+        return shown(f"{self.path}?{urlencode(self.params)}" if self.params else self.path, self.body)
 
 
 def build(
@@ -68,7 +68,7 @@ def build(
         else:
             said.append((endpoint.each.parameter, item))
     said += pages.first(endpoint.pages)
-    body = None if endpoint.body is None else written(endpoint.body, said)
+    body = None if endpoint.body is None else written(_document(provider, endpoint, variables), placed(endpoint, said))
     if body is None:
         params += [(name, str(value)) for name, value in said]
     path = _VARIABLE.sub(lambda match: _segment(match[1], variables, provider, endpoint), endpoint.path)
@@ -79,6 +79,34 @@ def build(
         headers["content-type"] = "application/json"
     method = "GET" if body is None else "POST"
     return Request(method, base(provider, base_url) + path, path, params, headers, body)
+
+
+def placed(endpoint: Endpoint[Any], values: Iterable[tuple[str, str | int]]) -> list[tuple[str, str | int]]:
+    """Return where in an endpoint's document values are written."""
+    prefix = "variables." if isinstance(endpoint.body, GraphQL) else ""
+    return [(prefix + name, value) for name, value in values]
+
+
+def shown(target: str, body: Mapping[str, Any] | None) -> str:
+    """Return a path with the plain variables of a query behind it, so that two requests can be told apart."""
+    variables = body.get("variables") if body else None
+    if not isinstance(variables, dict):
+        return target
+    plain = {name: value for name, value in variables.items() if isinstance(value, str | int)}
+    return f"{target}#{urlencode(plain)}" if plain else target
+
+
+def _document(provider: Provider, endpoint: Endpoint[Any], variables: Mapping[str, str]) -> Mapping[str, object]:
+    body = endpoint.body
+    assert body is not None
+    if not isinstance(body, GraphQL):
+        return body
+    filled = {}
+    for name, option in body.options.items():
+        if not variables.get(option):
+            raise ConfigError(f"{provider.title} needs the option `{option}` for {endpoint.name}")
+        filled[name] = variables[option]
+    return {"query": body.document, "variables": {**body.variables, **filled}}
 
 
 def written(body: Mapping[str, object], values: Iterable[tuple[str, str | int]]) -> dict[str, Any]:
