@@ -273,8 +273,10 @@ def _nan_amount(value: Any, face: Face, fault: Fault) -> Any:
 
 def _duplicate_rows(value: Any, face: Face, fault: Fault) -> Any:
     def copy(row: dict[str, Any]) -> None:
-        for part in row.values():
-            if isinstance(part, list) and part and isinstance(part[-1], dict) and not _has_rows(part[-1]):
+        for name, part in row.items():
+            if not (isinstance(part, list) and part and isinstance(part[-1], dict)):
+                continue
+            if name in face.row_lists if face.row_lists else not _has_rows(part[-1]):
                 part.append(part[-1])
 
     return _everywhere(value, copy)

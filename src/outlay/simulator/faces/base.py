@@ -227,7 +227,8 @@ class Face:
     `keys` are the test credentials it accepts; any of them followed by ":" and a label opens another account.
     `options` are the provider options a connection to it needs. `admit` refuses wrong keys, headers and spent quotas;
     `refuse` writes the vendor's error body; `dress` adds the headers each answer carries.
-    The last four name the fields that faults bend: money, open enumerations, dimensions, and cursor parameters.
+    The last five name what faults bend: money, open enumerations, dimensions, the lists that hold rows where rows hold
+    lists themselves, and cursor parameters.
     """
 
     id: str
@@ -247,6 +248,7 @@ class Face:
     money_fields: frozenset[str] = frozenset()
     enum_fields: frozenset[str] = frozenset()
     dimension_fields: frozenset[str] = frozenset()
+    row_lists: frozenset[str] = frozenset()
     cursor_parameters: frozenset[str] = frozenset({"page"})
 
 

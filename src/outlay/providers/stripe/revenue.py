@@ -1,0 +1,298 @@
+"""What the user's own customers owe through Stripe, and what they used: never spend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from msgspec import Struct, field
+
+from outlay.model.facts import Name, Revenue, Usage
+from outlay.model.money import Money, exact
+from outlay.model.period import Period
+from outlay.model.problem import Problem
+from outlay.providers.base import AfterId, Ask, Dataset, Endpoint, EpochWindow, FanOut, Refusal
+from outlay.providers.stripe.amounts import Reference, identity, money, text
+from outlay.providers.stripe.fees import UPDATE
+
+INVOICES_SERVICE, METERS_SERVICE = "Stripe Invoices", "Stripe Meters"
+_ZERO = Decimal(0)
+_NOT_ISSUED = frozenset({"draft"})
+_NOT_OWED = frozenset({"void"})
+
+
+class Part(Struct, gc=False):
+    """A discount or a tax of a line; an inclusive tax is within the line's amount."""
+
+    amount: Decimal
+    tax_behavior: str | None = None
+
+
+class PriceDetails(Struct, gc=False):
+    """What is sold at a price."""
+
+    price: str | Reference | None = None
+    product: str | None = None
+
+
+class Pricing(Struct, gc=False):
+    """The price of one unit, in fractions of the smallest unit of the currency."""
+
+    unit_amount_decimal: Decimal | None = None
+    price_details: PriceDetails | None = None
+
+
+class Service(Struct, gc=False):
+    """When a line's service is given."""
+
+    start: int
+    end: int
+
+
+class Line(Struct, gc=False):
+    """One line of an invoice, in the invoice's currency."""
+
+    id: str
+    amount: Decimal
+    currency: str
+    period: Service
+    description: str | None = None
+    quantity: Decimal | None = None
+    quantity_decimal: Decimal | None = None
+    pricing: Pricing | None = None
+    discount_amounts: list[Part] | None = None
+    taxes: list[Part] | None = None
+
+
+class Lines(Struct, gc=False):
+    """The lines that come with an invoice: the first ones, which need not be all."""
+
+    has_more: bool = False
+    data: list[Line] = field(default_factory=list)
+
+
+class Invoice(Struct, gc=False):
+    """An invoice to a customer. `period_start` is left unread: it looks back, and is not when the service is given."""
+
+    id: str
+    created: int
+    currency: str
+    total: Decimal
+    amount_due: Decimal
+    amount_paid: Decimal
+    total_excluding_tax: Decimal | None = None
+    status: str | None = None
+    number: str | None = None
+    customer: str | Reference | None = None
+    customer_name: str | None = None
+    lines: Lines = field(default_factory=Lines)
+
+
+class InvoicePage(Struct, gc=False):
+    """A page of invoices, newest first."""
+
+    data: list[Invoice]
+    has_more: bool
+
+    @property
+    def last_id(self) -> str | None:
+        """Return the id to continue after."""
+        return self.data[-1].id if self.data else None
+
+
+class Meter(Struct, gc=False):
+    """What is counted, and how: `sum`, `count` or `last`."""
+
+    id: str
+    display_name: str | None = None
+    event_name: str | None = None
+    status: str = "active"
+
+
+class MeterPage(Struct, gc=False):
+    """A page of meters."""
+
+    data: list[Meter]
+    has_more: bool
+
+    @property
+    def last_id(self) -> str | None:
+        """Return the id to continue after."""
+        return self.data[-1].id if self.data else None
+
+
+class Summary(Struct, gc=False):
+    """What a meter makes of one customer's events of a day; it names neither unit nor customer."""
+
+    id: str
+    meter: str
+    aggregated_value: Decimal
+    start_time: int
+    end_time: int
+
+
+class SummaryPage(Struct, gc=False):
+    """A page of days."""
+
+    data: list[Summary]
+    has_more: bool
+
+    @property
+    def last_id(self) -> str | None:
+        """Return the id to continue after."""
+        return self.data[-1].id if self.data else None
+
+
+def invoices(page: InvoicePage, _ask: Ask) -> Iterator[Revenue | Problem]:
+    """Turn issued invoices into revenue: one record per line, and one for what the lines leave of the total.
+
+    That rest is tax, discounts, and the lines that did not come along, so that an invoice's records add up to its
+    total before and after tax. A draft is not issued yet; of a void invoice nothing is owed.
+
+    Units:  whole numbers of the smallest unit; the price of a unit has fractions of it.
+    Null:   without `total_excluding_tax` no net is known; an unknown status counts as issued.
+    Source: https://docs.stripe.com/api/invoices/object
+    """
+    for row in page.data:
+        if row.status in _NOT_ISSUED:
+            continue
+        day = Period.of_day(datetime.fromtimestamp(row.created, UTC).date())
+        try:
+            yield from _records(row, day)
+        except ValueError as error:
+            yield Problem(code="amount_refused", says=str(error), where=row.id, hint=UPDATE, period=day)
+
+
+def _records(row: Invoice, day: Period) -> Iterator[Revenue]:
+    owed = row.status not in _NOT_OWED
+    gross = money(row.total if owed else _ZERO, row.currency)
+    taxless = row.total_excluding_tax if owed else _ZERO
+    net = None if taxless is None else money(taxless, row.currency)
+    for line in row.lines.data if owed else ():
+        amount = money(line.amount, line.currency)
+        before_tax = None if net is None else amount - _within(line)
+        yield _record(row, day, "invoice_line", line.id, amount, before_tax, _line(row, line))
+        gross -= amount
+        net = None if net is None or before_tax is None else net - before_tax
+    yield _record(row, day, "invoice_rest", row.id, gross, net, _rest(row))
+
+
+def _within(line: Line) -> Money:
+    """Return what a line's amount holds beyond its net: discounts and inclusive taxes."""
+    inclusive = [tax.amount for tax in line.taxes or () if tax.tax_behavior == "inclusive"]
+    return money(sum((part.amount for part in line.discount_amounts or ()), sum(inclusive, _ZERO)), line.currency)
+
+
+def _record(
+    row: Invoice,
+    day: Period,
+    kind: str,
+    record_id: str,
+    gross: Money,
+    net: Money | None,
+    details: dict[str, str | None],
+) -> Revenue:
+    return Revenue(revenue_period=day, kind=kind, gross=gross, net=net, service_name=INVOICES_SERVICE,
+                   record_id=record_id, customer_id=identity(row.customer), details=details)  # fmt: skip
+
+
+def _line(row: Invoice, line: Line) -> dict[str, str | None]:
+    pricing = line.pricing or Pricing()
+    sold = pricing.price_details or PriceDetails()
+    unit = pricing.unit_amount_decimal
+    quantity = line.quantity if line.quantity_decimal is None else line.quantity_decimal
+    return {
+        "invoice": row.id,
+        "status": row.status,
+        "description": line.description,
+        "quantity": None if quantity is None else f"{quantity:f}",
+        "unit_amount": None if unit is None else text(money(unit, line.currency)),
+        "product": sold.product,
+        "price": identity(sold.price),
+        "period_start": _time(line.period.start),
+        "period_end": _time(line.period.end),
+    }
+
+
+def _rest(row: Invoice) -> dict[str, str | None]:
+    return {
+        "number": row.number,
+        "status": row.status,
+        "total": text(money(row.total, row.currency)),
+        "amount_due": text(money(row.amount_due, row.currency)),
+        "amount_paid": text(money(row.amount_paid, row.currency)),
+        "lines": "the first ones" if row.lines.has_more else "all",
+    }
+
+
+def _time(epoch: int) -> str:
+    return f"{datetime.fromtimestamp(epoch, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def customers(page: InvoicePage, _ask: Ask) -> Iterator[Name]:
+    """Turn the customers that invoices name into names. Null: a customer without a name has only an id."""
+    found = {identity(row.customer): row.customer_name for row in reversed(page.data)}
+    yield from (Name(kind="customer", id=key, name=name) for key, name in found.items() if key is not None)
+
+
+def meters(page: MeterPage, _ask: Ask) -> Iterator[Name]:
+    """Turn meters into names; one that is switched off is archived."""
+    for row in page.data:
+        state = "active" if row.status == "active" else "archived"
+        yield Name(kind="meter", id=row.id, name=row.display_name or row.event_name, state=state)
+
+
+def summaries(page: SummaryPage, ask: Ask) -> Iterator[Usage | Problem]:
+    """Turn a customer's days on a meter into measurements.
+
+    Units:  as the meter counts; Stripe states none. Days of a meter that keeps the last value are not to be added.
+    Source: https://docs.stripe.com/api/billing/meter-event-summary/list
+    """
+    for row in page.data:
+        period = Period.of_epoch(row.start_time, row.end_time)
+        try:
+            quantity = exact(row.aggregated_value)
+        except ValueError as error:
+            yield Problem(code="amount_refused", says=str(error), where=row.id, hint=UPDATE, period=period)
+            continue
+        yield Usage(usage_period=period, meter=row.meter, unit="count", quantity=quantity,
+                    service_name=METERS_SERVICE, user_id=ask.item)  # fmt: skip
+
+
+def _metered(options: object) -> bool:
+    return isinstance(options, dict) and bool(options.get("meter"))
+
+
+AFTER = AfterId(send="starting_after")
+_INVOICES = Refusal(403, "permission_missing", hint="Give the restricted key the permission invoice_read.")
+_METERS = Refusal(403, "permission_missing", hint="Give the restricted key the permission billing_meter_read.")
+_EVENTS = Refusal(403, "permission_missing", hint="Give the restricted key the permission billing_meter_event_read.")
+
+INVOICES: Endpoint[InvoicePage] = Endpoint(
+    name="invoices", path="/v1/invoices", page=InvoicePage, facts=invoices,
+    window=EpochWindow("created[gte]", "created[lt]", days_max=31), pages=AFTER, query={"limit": 100},
+    refusals=(_INVOICES,),
+)  # fmt: skip
+CUSTOMERS: Endpoint[InvoicePage] = Endpoint(
+    name="customers", path="/v1/invoices", page=InvoicePage, facts=customers, pages=AFTER, query={"limit": 100},
+    refusals=(_INVOICES,),
+)  # fmt: skip
+METERS: Endpoint[MeterPage] = Endpoint(
+    name="meters", path="/v1/billing/meters", page=MeterPage, facts=meters, pages=AFTER, query={"limit": 100},
+    refusals=(_METERS,),
+)  # fmt: skip
+SUMMARIES: Endpoint[SummaryPage] = Endpoint(
+    name="meter_usage", path="/v1/billing/meters/{meter}/event_summaries", page=SummaryPage, facts=summaries,
+    window=EpochWindow("start_time", "end_time", days_max=31), pages=AFTER,
+    query={"limit": 100, "value_grouping_window": "day"}, each=FanOut("customer", "customer", place="query"),
+    refusals=(_EVENTS,),
+)  # fmt: skip
+
+DATASETS = (
+    Dataset("invoices", "Invoices to customers, by line", (Revenue,), (INVOICES,), horizon_days=90, repeats="latest"),
+    Dataset("meters", "Billing meters", (Name,), (METERS,), grain="names", order=0, when=_metered),
+    Dataset("customers", "Customers with invoices", (Name,), (CUSTOMERS,), grain="names", order=0, when=_metered,
+            repeats="latest"),
+    Dataset("meter_usage", "What customers used, by meter", (Usage,), (SUMMARIES,), when=_metered),
+)  # fmt: skip
