@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from outlay.providers import anthropic, github, openai
+from outlay.providers import anthropic, deepseek, elevenlabs, github, openai
 from outlay.providers.base import Provider
 
-PROVIDERS: tuple[Provider, ...] = (openai.PROVIDER, anthropic.PROVIDER, github.PROVIDER)
+PROVIDERS: tuple[Provider, ...] = (
+    openai.PROVIDER,
+    anthropic.PROVIDER,
+    github.PROVIDER,
+    elevenlabs.PROVIDER,
+    deepseek.PROVIDER,
+)

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from outlay.simulator.faces import anthropic, github, openai
+from outlay.simulator.faces import anthropic, deepseek, elevenlabs, github, openai
 from outlay.simulator.faces.base import Face
 
-FACES: dict[str, Face] = {face.id: face for face in (openai.FACE, anthropic.FACE, github.FACE)}
+FACES: dict[str, Face] = {
+    face.id: face
+    for face in (
+        openai.FACE,
+        anthropic.FACE,
+        github.FACE,
+        elevenlabs.FACE,
+        deepseek.FACE,
+    )
+}
