@@ -86,7 +86,8 @@ OUTLAY_KEYS = {
 }
 CONNECTION_KEYS = {
     "provider": "Which vendor, by its id. Required.",
-    "credential": "Where the key is: `env:NAME`, `file:PATH`, `keyring:SERVICE/NAME`, `cmd:PROGRAM ARGS`; `none:` where facts are entered only. Required.",
+    "credential": "Where the key is: `env:NAME`, `file:PATH`, `keyring:SERVICE/NAME`, `cmd:PROGRAM ARGS`; `none:` "
+    "where facts are only entered. Required.",
     "base_url": "Replaces scheme and host of every endpoint and may add a path prefix: proxies, simulators.",
     "since": "The first day to fetch, `YYYY-MM-DD`. Default: 90 days ago, or as far as the vendor goes.",
     "datasets": "A list of the datasets to fetch. Default: all that the provider fetches by default.",
@@ -205,6 +206,27 @@ def offers() -> str:
         for provider in PROVIDERS
     )
     return table(("provider", *CAPABILITIES), rows)
+
+
+PLANNED = {
+    "brave": "Brave Search",
+    "deepseek": "DeepSeek",
+    "elevenlabs": "ElevenLabs",
+    "google": "Google Cloud",
+    "groq": "Groq",
+    "huggingface": "Hugging Face",
+    "lemonsqueezy": "Lemon Squeezy",
+    "railway": "Railway",
+    "stripe": "Stripe",
+    "supabase": "Supabase",
+}
+
+
+def planned() -> str:
+    """Return the sentence that names the providers still to come, or nothing."""
+    known = {provider.id for provider in PROVIDERS}
+    names = [title for name, title in PLANNED.items() if name not in known]
+    return "\n\nNot built yet: " + ", ".join(names) + "." if names else ""
 
 
 def _yes(value: bool) -> str:
@@ -335,7 +357,7 @@ def readme() -> str:
     """Return the README with its table of providers as the code has it."""
     return re.sub(
         r"(?s)(<!-- offers -->\n\n).*?(\n\n<!-- /offers -->)",
-        lambda m: m[1] + offers() + m[2],
+        lambda m: m[1] + offers() + planned() + m[2],
         README.read_text("utf-8"),
     )
 
