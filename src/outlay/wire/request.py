@@ -127,7 +127,7 @@ def _told(provider: Provider, options: Mapping[str, str]) -> dict[str, str]:
     for name, option in provider.header_options.items():
         if value := options.get(option):
             if not value.isascii() or not value.isprintable():
-                raise ConfigError(f"the option `{option}` of {provider.title} holds characters that no header can carry")
+                raise ConfigError(f"{provider.title}'s option `{option}` holds characters that no header can carry")
             headers[name.lower()] = value
     return headers
 
