@@ -37,7 +37,7 @@ def charges(bench: Any) -> Any:
         "SELECT ChargePeriodStart::DATE, split_part(ChargeDescription, ', ', 1), x_Model, SkuMeter, BillingCurrency,"
         " sum(BilledCost) FROM charges WHERE x_Basis = 'billed' GROUP BY ALL"
     )
-    return {tuple(row[:4]): (row[4], row[5]) for row in found}
+    return {tuple(row[:4]): (row[4], row[5]) for row in found if row[5]}
 
 
 def used(bench: Any, meter: str) -> dict[Any, Decimal]:
