@@ -23,7 +23,7 @@ from outlay.errors import (
     UnreachableError,
 )
 from outlay.model.period import Period
-from outlay.providers.base import Ask, EpochWindow, Header, PageNumber, Refusal
+from outlay.providers.base import Ask, EpochWindow, Header, NoWindow, PageNumber, Refusal
 from outlay.wire.client import Wire
 from wire.vendor import (
     ENDPOINT,
@@ -44,6 +44,17 @@ from wire.vendor import (
     wire,
     with_,
 )
+
+
+def test_a_list_of_the_newest_first_ends_where_it_reaches_back() -> None:
+    """Without a window to send, pages are asked for until one holds what is older than the window."""
+    times = iter([PERIOD.end, PERIOD.start, PERIOD.start - timedelta(seconds=1), PERIOD.start])
+    endpoint = endpoint_with(window=NoWindow(), oldest=lambda _page: next(times))
+    more = [page("1", next_page=f"c{n}") for n in range(4)]
+    answers, script, _ = run(*more, endpoint=endpoint)
+    assert len(answers) == len(script.asked) == 3
+    unknown = endpoint_with(window=NoWindow(), oldest=lambda _page: None)
+    assert len(run(page("1", next_page="c"), page("2"), endpoint=unknown)[0]) == 2
 
 
 def test_pages_come_in_order_and_exact() -> None:

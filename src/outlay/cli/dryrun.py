@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +93,7 @@ def _ledger(settings: Settings, config: Config) -> Ledger | None:
 def _requests(connection: Connection, provider: Provider, work: Work, names: list[Name]) -> Iterator[dict[str, object]]:
     from outlay.wire.request import build
 
-    for item in _items(work, names):
+    for item in _items(work, names, connection.options):
         request = build(provider, work.endpoint, connection.options, work.window, item, connection.base_url)
         yield {
             "dataset": work.dataset.name,
@@ -104,10 +104,10 @@ def _requests(connection: Connection, provider: Provider, work: Work, names: lis
         }
 
 
-def _items(work: Work, names: list[Name]) -> list[str | None]:
+def _items(work: Work, names: list[Name], options: Mapping[str, str]) -> list[str | None]:
     """Return what a request is repeated for; a placeholder where the names are not known before the first sync."""
     each = work.endpoint.each
-    if each is None:
+    if each is None or not each.applies(options):
         return [None]
     found: list[str | None] = [name.id for name in names if name.kind == each.kind and name.state in each.states]
     alone: list[str | None] = [None] if each.also_without else []

@@ -172,9 +172,10 @@ class _Prober:
         """Ask the first endpoint that offers the dataset."""
         refusal: NotOfferedError | None = None
         for endpoint in self._answering(dataset):
-            item = self._names.get(endpoint.each.kind) if endpoint.each else None
-            if endpoint.each and item is None and not endpoint.each.also_without:
-                proof.state, proof.says = "unproven", f"asked per {endpoint.each.kind}, and none is known yet"
+            each = endpoint.each if endpoint.each and endpoint.each.applies(self._connection.options) else None
+            item = self._names.get(each.kind) if each else None
+            if each and item is None and not each.also_without:
+                proof.state, proof.says = "unproven", f"asked per {each.kind}, and none is known yet"
                 return
             try:
                 await self._ask(dataset, endpoint, item)

@@ -261,6 +261,12 @@ class FanOut:
     states: tuple[str, ...] = ("active",)
     also_without: bool = False
     """Ask once without the parameter too."""
+    only_with: str | None = None
+    """The option whose being set makes it necessary; without that option one request covers everything."""
+
+    def applies(self, options: Mapping[str, str]) -> bool:
+        """Tell whether a connection with these options asks one by one."""
+        return self.only_with is None or bool(options.get(self.only_with))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -297,6 +303,9 @@ class Endpoint(Generic[Page]):
     """How many days before today it still answers for."""
     page_days: int | None = None
     """How many days one page holds, where the vendor pages by day: gaps are bridged when that saves pages."""
+    oldest: Callable[[Page], datetime | None] | None = None
+    """Return the time of a page's oldest row, where the vendor lists the newest first and knows no window: pages end
+    with the one that reaches back before the window."""
     ordered: bool = False
     """The vendor documents oldest first: a day is whole as soon as a later one appears, and memory stays flat."""
 

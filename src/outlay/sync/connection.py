@@ -129,7 +129,7 @@ class ConnectionSync:
 
     def _items(self, work: Work) -> list[str | None]:
         each = work.endpoint.each
-        if each is None:
+        if each is None or not each.applies(self._plan.connection.options):
             return [None]
         names = self._ledger.names(self._report.connection, each.kind)
         ids: list[str | None] = [name.id for name in names if name.state in each.states]

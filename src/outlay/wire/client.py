@@ -63,6 +63,12 @@ class _Call:
     where: str
 
 
+def _reaches_back(endpoint: Endpoint[Any], answer: Answer) -> bool:
+    """Tell whether a list that begins with the newest has come to what is older than the window."""
+    oldest = endpoint.oldest(answer.page) if endpoint.oldest else None
+    return oldest is not None and oldest < answer.ask.period.start
+
+
 class _Budget:
     """The seconds an ask has left on the wire; what the caller does between pages is not counted."""
 
@@ -168,7 +174,7 @@ class Wire:
                     break
                 # The page goes out first: if it cannot be followed, it is still kept to be looked at.
                 yield answer
-                more = trail.after(answer.page)
+                more = None if _reaches_back(endpoint, answer) else trail.after(answer.page)
 
     def _call(self, dataset: str, endpoint: Endpoint[Any], window: Period, item: str | None, fetch_id: str) -> _Call:
         built = request.build(self._provider, endpoint, self._options, window, item, self._base_url)
