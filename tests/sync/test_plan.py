@@ -210,3 +210,24 @@ def test_every_due_day_is_asked_once(settled: set[int], days_back: int) -> None:
     for work in works:
         assert work.window == Period(work.partitions[0].start, work.partitions[-1].end)
         assert all(a.end == b.start for a, b in pairwise(work.partitions))
+
+
+@pytest.mark.parametrize(
+    ("hours_ago", "stale", "full", "asked"),
+    [(1, False, False, False), (7, False, False, True), (1, True, False, True), (1, False, True, True), (-1, False, False, True)],
+)  # fmt: skip
+def test_names_a_vendor_wants_asked_for_rarely_are_kept(hours_ago: int, stale: bool, full: bool, asked: bool) -> None:
+    """Within the hours they are kept, names are asked for again only after a failure, in full, or from the future."""
+    names = replace(next(each for each in VENDOR.datasets if each.grain == "names"), keep_hours=6)
+    partition = Partition("c", names.name, NAMES_PERIOD)
+    known = next(iter(_committed([TODAY], timedelta()).values()))
+    known = msgspec.structs.replace(
+        known,
+        partition=partition,
+        checked_at=NOW - timedelta(hours=hours_ago),
+        stale_since=NOW if stale else None,
+    )
+    connection = _connection(datasets=(names.name,))
+    found = {Partition(connection.name, names.name, NAMES_PERIOD): known}
+    works = plan(connection, replace(VENDOR, datasets=(names,)), found, NOW, Span(full=full)).works
+    assert bool(works) is asked

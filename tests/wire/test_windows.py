@@ -124,3 +124,17 @@ def test_half_a_day_is_no_day() -> None:
     period = Period(datetime(2026, 2, 3, 12, tzinfo=UTC), datetime(2026, 2, 5, tzinfo=UTC))
     with pytest.raises(BugError, match="whole days"):
         split(endpoint_with(window=DayText("day")), period)
+
+
+def test_unix_times_by_calendar_month() -> None:
+    """A vendor that answers for a whole window is asked once a month, from midnight to midnight."""
+    endpoint = endpoint_with(window=EpochWindow("from", "to", by_month=True))
+    windows = split(endpoint, Period.of_days(date(2026, 9, 1), date(2026, 12, 1)))
+    assert [window.first_day for window in windows] == [date(2026, 9, 1), date(2026, 10, 1), date(2026, 11, 1)]
+    assert parameters(endpoint.window, windows[1]) == [("from", "1790812800"), ("to", "1793491200")]
+
+
+def test_a_window_without_an_end() -> None:
+    """Where the answer reaches to this moment whatever is asked, only the start is said."""
+    period = Period.of_days(date(2026, 9, 1), date(2026, 12, 1))
+    assert parameters(IsoWindow("startDate", ""), period) == [("startDate", "2026-09-01T00:00:00Z")]

@@ -47,6 +47,8 @@ class EpochWindow:
     """The longest span one request may ask for."""
     per_second: int = 1
     """1000 where the vendor counts milliseconds."""
+    by_month: bool = False
+    """One request a calendar month, whatever `days_max` says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class IsoWindow:
 
     start: str
     end: str
+    """Empty where the answer always reaches to this moment: then only the start is sent."""
     days_max: int = 366
 
 
@@ -335,6 +338,8 @@ class Dataset:
     """Whether the dataset exists for these options; None means always."""
     default: bool = True
     """Whether it is synced when the connection names no datasets."""
+    keep_hours: int = 0
+    """How long names or a reading are not asked for again, where the vendor wants them asked for rarely."""
     optional: bool = False
     """An account may well lack it: that it is not offered is then a note, even where it would yield charges."""
     repeats: str = "refuse"

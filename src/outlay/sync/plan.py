@@ -141,6 +141,8 @@ def _due(
     due = []
     for period in expected(connection, dataset, now, span):
         known = committed.get(Partition(connection.name, dataset.name, period))
+        if known is not None and not span.full and _kept(dataset, known, now):
+            continue
         if (
             known is None
             or span.full
@@ -152,6 +154,11 @@ def _due(
         ):
             due.append(period)
     return due
+
+
+def _kept(dataset: Dataset, known: Committed, now: datetime) -> bool:
+    """Tell whether what is known is fresh enough for a vendor that wants to be asked rarely."""
+    return known.stale_since is None and now - timedelta(hours=dataset.keep_hours) < known.checked_at <= now
 
 
 def _settled_from(dataset: Dataset, period: Period) -> datetime:

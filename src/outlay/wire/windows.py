@@ -24,7 +24,7 @@ def split(endpoint: Endpoint[Any], period: Period) -> list[Period]:
     match endpoint.window:
         case NoWindow():
             return [period]
-        case MonthParts():
+        case MonthParts() | EpochWindow(by_month=True):
             return list(_months(period))
         case DayText() | DayParts():
             return list(_spans(period, 1))
@@ -41,13 +41,13 @@ def values(window: Window, period: Period) -> list[tuple[str, str | int]]:
     """Return how a window says its span, numbers as numbers."""
     local = period.start if period.zone == "UTC" else period.start.astimezone(ZoneInfo(period.zone))
     match window:
-        case EpochWindow(start, end, _, per_second):
+        case EpochWindow(start, end, per_second=per_second):
             return [
                 (start, int(period.start.timestamp()) * per_second),
                 (end, int(period.end.timestamp()) * per_second),
             ]
         case IsoWindow(start, end):
-            return [(start, _iso(period.start)), (end, _iso(period.end))]
+            return [(start, _iso(period.start)), *([(end, _iso(period.end))] if end else [])]
         case DayText(name):
             return [(name, f"{local:%Y-%m-%d}")]
         case DayParts(year, month, day):
