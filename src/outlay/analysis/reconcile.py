@@ -38,17 +38,20 @@ class Mismatch(msgspec.Struct, frozen=True, kw_only=True):
 _SQL = """
     WITH said AS (
         SELECT connection, statement_dataset AS dataset, service_name, period_start, period_end, currency,
-               billed_cost, list_cost, tolerance
+               billed_cost, list_cost, tolerance, coalesce(basis, '{billed}') AS basis, billing_account_id,
+               provider || ':' || billing_account_id AS account
         FROM statements WHERE {condition}
         QUALIFY partition_start = max(partition_start) OVER (
-            PARTITION BY connection, dataset, statement_dataset, service_name, period_start, period_end, currency)
+            PARTITION BY connection, dataset, statement_dataset, service_name, period_start, period_end, currency,
+                basis, billing_account_id)
     )
     SELECT said.connection, said.dataset, said.service_name, said.period_start, said.period_end, said.currency,
-           said.billed_cost, said.list_cost, said.tolerance, coalesce(sum(BilledCost), 0), coalesce(sum(ListCost), 0),
+           said.billed_cost, said.list_cost, said.tolerance, said.account, said.basis, coalesce(sum(BilledCost), 0), coalesce(sum(ListCost), 0),
            count(x_Connection) = count(ListCost)
     FROM said LEFT JOIN charges
       ON x_Connection = said.connection AND x_Dataset = said.dataset AND BillingCurrency = said.currency
-     AND x_Basis = '{basis}'
+     AND x_Basis = said.basis
+     AND (said.account IS NULL OR BillingAccountId = said.account)
      AND ChargePeriodStart >= said.period_start AND ChargePeriodStart < said.period_end
      AND (said.service_name IS NULL OR ServiceName = said.service_name)
     GROUP BY ALL ORDER BY ALL
@@ -66,10 +69,11 @@ def mismatches(ledger: Ledger, query: Query, clock: Clock) -> tuple[Mismatch, ..
     condition.add("period_start < ? AND period_end > ?", midnight(to), midnight(first))
     if query.connections:
         condition.add_choice("connection", [], query.connections)
-    sql = _SQL.format(condition=condition.sql, basis=Basis.BILLED)
+    sql = _SQL.format(condition=condition.sql, billed=Basis.BILLED)
     found = []
     for row in ledger.query(sql, condition.parameters).rows:
-        connection, dataset, service, start, end, currency, billed, listed, tolerance, billed_sum, list_sum, full = row
+        connection, dataset, service, start, end, currency, billed, listed, tolerance = row[:9]
+        billed_sum, list_sum, full = row[11:]
         totals = [("billed_cost", billed, billed_sum), ("list_cost", listed if full else None, list_sum)]
         found += [
             Mismatch(

@@ -259,6 +259,10 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
     billed_cost: Money | None = None
     list_cost: Money | None = None
     tolerance: Decimal | None = None
+    basis: Basis = Basis.BILLED
+    """The basis of the charges it is compared with."""
+    billing_account_id: str | None = None
+    """The vendor's own id where one connection bills to several accounts; None means all of the connection's."""
 
 
 Fact = Charge | Usage | Limit | Balance | Invoice | Budget | Revenue | Name | Statement

@@ -52,7 +52,9 @@ UNITS: Mapping[str, Unit] = {
         _unit("bytes", "storage", "B"),
         _unit("gb", "storage", "GB", "1000000000"),
         _unit("gib", "storage", "GiB", "1073741824"),
-        _unit("gb_hours", "storage time", "GB-Hours"),
+        _unit("gb_hours", "storage time", "GB-Hours", "60"),
+        _unit("gb_minutes", "storage time", "GB-Minutes"),
+        _unit("vcpu_minutes", "vcpu time", "vCPU-Minutes"),
         _unit("gib_hours", "storage time (binary)", "GiB-Hours"),
     )
 }

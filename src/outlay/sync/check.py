@@ -31,7 +31,7 @@ _KEYS: dict[type, Callable[[Any], tuple[Any, ...]]] = {
     Budget: attrgetter("budget_id", "scope"),
     Revenue: attrgetter("revenue_period", "kind", "record_id", "gross.currency"),
     Name: attrgetter("kind", "id"),
-    Statement: attrgetter("period", "dataset", "service_name"),
+    Statement: attrgetter("period", "dataset", "service_name", "billing_account_id", "basis"),
 }
 
 

@@ -105,7 +105,8 @@ class Collector:
 
     def _home(self, period: Period | None) -> datetime | None:
         """Return the start of the partition a fact belongs to."""
-        if period is None:
+        # A reading is of the moment it was taken, whatever period it speaks of.
+        if period is None or self.work.dataset.grain == "reading":
             return self.work.partitions[0].start
         for home in self._open:
             if home.start <= period.start < home.end:

@@ -100,8 +100,9 @@ def _reset_seconds(form: str, text: str, headers: Mapping[str, str], present: da
         return sum(float(part or 0) * unit for part, unit in zip(match.groups(), _PARTS_SECONDS, strict=True))
     # A moment is the vendor's, so it is counted from the vendor's own clock where the answer shows it.
     now = http_date(headers.get("date", "")) or present
-    if form == "epoch":
-        return max(0.0, float(text) - now.timestamp()) if _NUMBER.fullmatch(text) else None
+    # Vendors have changed between the two; a number cannot be mistaken for a written time.
+    if form == "epoch" and _NUMBER.fullmatch(text):
+        return max(0.0, float(text) - now.timestamp())
     try:
         return max(0.0, (parse_time(text) - now).total_seconds())
     except ValueError:

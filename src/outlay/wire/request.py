@@ -89,7 +89,7 @@ def placed(endpoint: Endpoint[Any], values: Iterable[tuple[str, str | int]]) -> 
 
 def shown(target: str, body: Mapping[str, Any] | None) -> str:
     """Return a path with the plain variables of a query behind it, so that two requests can be told apart."""
-    variables = body.get("variables") if body else None
+    variables = body.get("variables") if body and "query" in body else None
     if not isinstance(variables, dict):
         return target
     plain = {name: value for name, value in variables.items() if isinstance(value, str | int)}
