@@ -47,6 +47,8 @@ class ConnectionSync:
         self._clock = committer.clock
         self._progress = progress
         self._denied: AccessDeniedError | None = None
+        self._unlisted: ProviderError | None = None
+        """Why a list that others ask once per entry of could not be read."""
 
     async def run(self) -> None:
         """Fetch names first, because others ask once per name; then every dataset side by side."""
@@ -133,6 +135,9 @@ class ConnectionSync:
             return [None]
         names = self._ledger.names(self._report.connection, each.kind)
         ids: list[str | None] = [name.id for name in names if name.state in each.states]
+        # An old list serves for limits. Costs of what it lacks would be missing, and a smaller total is a wrong one.
+        if self._unlisted is not None and (not names or Charge in work.dataset.yields):
+            raise self._unlisted
         return [None, *ids] if each.also_without else ids
 
     def _instead(self, work: Work, collector: Collector, error: ProviderError) -> list[Work]:
@@ -148,6 +153,8 @@ class ConnectionSync:
         dataset = collector.work.dataset
         if isinstance(error, AccessDeniedError) and not isinstance(error, PermissionMissingError):
             self._denied = error
+        if dataset.grain == "names" and dataset.order == 0 and not isinstance(error, NotOfferedError):
+            self._unlisted = error
         harmless = isinstance(error, NotOfferedError) and (dataset.optional or Charge not in dataset.yields)
         severity = Severity.NOTE if harmless else Severity.FATAL
         problem = _problem(error, dataset.name, severity)

@@ -2,7 +2,7 @@
 
 Facts are allocated by one thread and let go of by another. The C library then keeps a heap per thread, and none of them
 shrinks: a sync of a million rows grew by a half over its length, and with one heap that is trimmed early it does not
-grow at all. The collector of reference cycles is slowed down for the same reason: facts hold no cycles, and there are very many of them.
+grow at all. The collector of reference cycles is slowed down too: facts hold none, and there are very many of them.
 """
 
 from __future__ import annotations

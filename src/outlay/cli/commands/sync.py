@@ -11,7 +11,7 @@ from outlay.cli.lazy import Command
 from outlay.cli.output import Column, Kind, Sheet, show
 from outlay.cli.params import DAY, check_connections, connections_argument, open_ledger
 from outlay.cli.settings import Settings, pass_settings
-from outlay.errors import ConfigError
+from outlay.errors import AccessDeniedError, ConfigError, NotOfferedError, PermissionMissingError, UnreachableError
 
 if TYPE_CHECKING:
     from outlay.config import Config
@@ -115,7 +115,7 @@ def sheet(report: Report) -> Sheet:
             lacking += [_lack(name, dataset["dataset"], problem) for problem in problems]
         if not connection["datasets"]:
             rows.append({"connection": name, "state": connection["state"], "requests": connection["requests"]})
-    problems_first = sorted(lacking, key=lambda problem: _SEVERITIES.index(problem["severity"]))
+    problems_first = sorted(_alike(lacking), key=lambda problem: _SEVERITIES.index(problem["severity"]))
     return Sheet(
         COLUMNS,
         rows,
@@ -132,6 +132,21 @@ def _state(problems: list[dict[str, Any]]) -> str:
     return "not offered" if any(problem["code"] == "not_offered" for problem in problems) else "ok"
 
 
+_ONE_CAUSE = {error.code for error in (AccessDeniedError, PermissionMissingError, UnreachableError, NotOfferedError)}
+
+
+def _alike(lacking: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Say once what one cause did to several datasets of a connection; the first one's words stand for all."""
+    groups: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for number, problem in enumerate(lacking):
+        shared = problem["code"] in _ONE_CAUSE and problem["dataset"] is not None
+        key = (problem["connection"], problem["code"], problem["hint"], problem["severity"])
+        known = groups.setdefault(key if shared else (*key, number), dict(problem))
+        if shared and known["dataset"] != problem["dataset"]:
+            known["dataset"] = f"{known['dataset']}, {problem['dataset']}"
+    return list(groups.values())
+
+
 _SEVERITIES = ("fatal", "warning", "note")
 
 
@@ -141,6 +156,7 @@ def _lack(connection: str, dataset: str | None, problem: dict[str, Any]) -> dict
         "dataset": dataset,
         "period": problem.get("period"),
         "why": f"{problem['says']} ({problem['code']})",
+        "code": problem["code"],
         "hint": problem["hint"],
         "severity": problem["severity"],
     }
