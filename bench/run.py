@@ -122,7 +122,7 @@ def small_sync(rounds: int) -> Figure:
                 f'base_url = "{url}/anthropic"\n'
                 f'since = "{day}"\ndatasets = ["costs"]\n'
                 f'[connections.github]\nprovider = "github"\ncredential = "env:K3"\nbase_url = "{url}/github"\n'
-                f'organization = "acme-labs"\nsince = "{day}"\ndatasets = ["usage"]\n'
+                f'organization = "sim-org"\nsince = "{day}"\ndatasets = ["usage"]\n'
             )
             keys = {"K1": "sim-openai-admin", "K2": "sim-anthropic-admin", "K3": "sim-github-classic"}
             run = once(sync(folder), keys)
