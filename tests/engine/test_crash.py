@@ -28,6 +28,8 @@ TABLES = ("payloads", "charges", "usage", "batches")
 LOOKED_EVERY = 4
 LOOKED_MEANWHILE = 0.15
 RESTATED = 0.8
+FEW_LINES = 3
+"""A day of fewer lines loses none, or the campaign would end on an empty world."""
 
 
 class Campaign:
@@ -64,8 +66,9 @@ class Campaign:
     def note(self) -> None:
         """Remember what is true from this moment on; before everything else, nothing is."""
         for provider in ALL:
-            for day, lines in self.bench.true_days(provider).items():
-                truths = self.truths.setdefault((provider, day), [{}])
+            days = self.bench.true_days(provider)
+            for day in {*days, *(day for owner, day in self.truths if owner == provider)}:
+                truths, lines = self.truths.setdefault((provider, day), [{}]), days.get(day, {})
                 if truths[-1] != lines:
                     truths.append(lines)
 
@@ -74,7 +77,8 @@ class Campaign:
         while self.chance.random() < RESTATED / 2 or self.kills == 0:
             provider = self.chance.choice(ALL)
             day = self.bench.first + (self.bench.world.today - self.bench.first) * self.chance.random()
-            self.bench.world.restate(provider, day, self.chance.choice(("up", "up", "down")))
+            few = len(self.truths.get((provider, day), [{}])[-1]) < FEW_LINES
+            self.bench.world.restate(provider, day, "up" if few else self.chance.choice(("up", "down")))
             self.note()
             if self.kills == 0:
                 return

@@ -263,7 +263,7 @@ def _nan_amount(value: Any, face: Face, fault: Fault) -> Any:
     spoiled: list[str] = []
 
     def spoil(row: dict[str, Any]) -> None:
-        for name in face.money_fields & row.keys():
+        for name in [name for name in row if name in face.money_fields]:
             if not spoiled and not isinstance(row[name], dict):
                 row[name] = fault.text
                 spoiled.append(name)
