@@ -33,7 +33,8 @@ from outlay.sync.shard import Shard
 TODAY = date(2026, 11, 22)
 LEVELS = ("organization", "user", "enterprise")
 KEYS = {"openai": "sim-openai-admin", "anthropic": "sim-anthropic-admin", "github": "sim-github-classic",
-        "elevenlabs": "sim-elevenlabs-reader"}  # fmt: skip
+        "elevenlabs": "sim-elevenlabs-reader",
+        "stripe": "sim-stripe-restricted"}  # fmt: skip
 ROWS = {
     "openai": ("project_id", "line_item", "api_key_id"),
     "anthropic": (
@@ -41,6 +42,7 @@ ROWS = {
     ),
     "github": ("sub_account", "sku_id", "resource", "cost_center_id", "unit"),
     "elevenlabs": ("product_type", "model", "fiat_charge_type"),
+    "stripe": ("sub_account", "sku", "resource", "balance_transaction"),
 }  # fmt: skip
 """How finely each vendor's answer is grouped: what a ledger's row is."""
 LINE = {
@@ -51,6 +53,7 @@ LINE = {
         "split_part(ChargeDescription, ', ', 1), x_Model, SkuMeter",
         ("product_type", "model", "fiat_charge_type"),
     ),
+    "stripe": ("SkuId, ResourceId", ("sku", "resource")),
 }
 """Our columns of a line and the truth's names for them."""
 Days = dict[date, dict[tuple[Any, ...], Decimal]]

@@ -23,6 +23,7 @@ VENDOR_HEADERS = {
         "anthropic-beta": "analytics-usage-cost-2026-08-24,spend-limit-reads-2026-09-26",
     },
     "github": {"accept": "application/vnd.github+json", "x-github-api-version": "2026-03-10"},
+    "stripe": {"stripe-version": "2026-10-28.endive"},
 }
 DEFAULT_KEYS = {
     **{face.id: next(name for name, key in face.keys.items() if key.scopes is None) for face in FACES.values()},

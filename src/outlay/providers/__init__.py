@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from outlay.providers import anthropic, deepseek, elevenlabs, github, openai
+from outlay.providers import anthropic, deepseek, elevenlabs, github, openai, stripe
 from outlay.providers.base import Provider
 
 PROVIDERS: tuple[Provider, ...] = (
@@ -11,4 +11,5 @@ PROVIDERS: tuple[Provider, ...] = (
     github.PROVIDER,
     elevenlabs.PROVIDER,
     deepseek.PROVIDER,
+    stripe.PROVIDER,
 )

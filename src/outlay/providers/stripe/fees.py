@@ -124,7 +124,7 @@ def _whole(row: Movement, ask: Ask, day: Period) -> Iterator[Charge | Problem]:
         yield _charge(row, ask, day, -money(row.amount, row.currency), kind, row.description, None, own=True)
     elif category and not _MOVEMENTS.match(category):
         yield Problem(
-            code="unknown_category",
+            code="unknown_object",
             says=f"a movement of the balance is of the unknown category {category!r} ({row.type})",
             where=row.id,
             hint=f"Its fee is booked, its amount is not taken for a cost. {UPDATE}",
@@ -142,7 +142,7 @@ def _rest(row: Movement, ask: Ask, day: Period, parts: dict[_Kind, Money]) -> It
         fee -= amount
     if fee:
         says = f"the details of a fee add up to {text(fee)} {fee.currency} less than the fee"
-        yield Problem(code="amounts_differ", says=says, where=row.id, hint="The difference is booked on its own.",
+        yield Problem(code="total_differs", says=says, where=row.id, hint="The difference is booked on its own.",
                       severity=Severity.WARNING, period=day)  # fmt: skip
         yield _charge(row, ask, day, fee, "unexplained", row.description, None)
 

@@ -169,7 +169,7 @@ def _records(row: Invoice, day: Period) -> Iterator[Revenue]:
     gross = money(row.total if owed else _ZERO, row.currency)
     taxless = row.total_excluding_tax if owed else _ZERO
     net = None if taxless is None else money(taxless, row.currency)
-    for line in row.lines.data if owed else ():
+    for line in {line.id: line for line in row.lines.data if owed}.values():  # a line told twice counts once
         amount = money(line.amount, line.currency)
         before_tax = None if net is None else amount - _within(line)
         yield _record(row, day, "invoice_line", line.id, amount, before_tax, _line(row, line))

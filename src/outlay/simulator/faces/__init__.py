@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from outlay.simulator.faces import anthropic, deepseek, elevenlabs, github, openai
+from outlay.simulator.faces import anthropic, deepseek, elevenlabs, github, openai, stripe
 from outlay.simulator.faces.base import Face
 
 FACES: dict[str, Face] = {
@@ -13,5 +13,6 @@ FACES: dict[str, Face] = {
         github.FACE,
         elevenlabs.FACE,
         deepseek.FACE,
+        stripe.FACE,
     )
 }

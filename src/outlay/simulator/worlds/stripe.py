@@ -205,10 +205,10 @@ class StripeAccount(Account):
                     kinds[key] = kinds.get(key, 0) + part.amount
             charges += [self._true(day, row, kind, amount) for (kind, _), amount in kinds.items()]
             if row.category in _OWN_FEES and not platform:
-                charges.append(self._true(day, row, row.category, -row.amount))
+                charges.append(self._true(day, row, row.category, -row.amount, own="yes"))
         return charges
 
-    def _true(self, day: date, row: Row, kind: str, amount: int) -> TrueCharge:
+    def _true(self, day: date, row: Row, kind: str, amount: int, own: str | None = None) -> TrueCharge:
         return TrueCharge(
             day=day,
             sub_account=row.sub_account,
@@ -216,5 +216,5 @@ class StripeAccount(Account):
             resource=row.source,
             billed=major(amount, row.currency),
             currency=row.currency.upper(),
-            dims={"balance_transaction": row.id, "fee": kind, "type": row.type, "category": row.category},
+            dims={"balance_transaction": row.id, "fee": kind, "type": row.type, "category": row.category, "own": own},
         )

@@ -1,0 +1,286 @@
+"""Stripe end to end: what it takes, what it holds, what customers owe, and what must never be added."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from outlay.simulator.worlds.stripe import StripeAccount
+
+ONLY = {"providers": ("stripe",)}
+KEY = "sim-stripe-restricted"
+LINE = ("balance_transaction", "sku", "resource", "currency")
+Make = Callable[..., Any]
+
+
+def with_label(make: Make, label: str, seed: int = 3, **fields: Any) -> Any:
+    """Return a bench whose one connection opens the account of a label."""
+    return make(seed, **ONLY, keys={"stripe": f"{KEY}:{label}"}, **fields)
+
+
+def with_options(make: Make, seed: int = 3, datasets: tuple[str, ...] | None = None, **options: str) -> Any:
+    """Return a bench whose one connection has options."""
+    changes: dict[str, Any] = {"options": options}
+    return make(seed, **ONLY, days=8, datasets=datasets and {"stripe": datasets}, changes={"stripe": changes})
+
+
+def charges(bench: Any, dataset: str = "fees") -> dict[tuple[Any, ...], Decimal]:
+    """Return the ledger's cost per day, movement, SKU, resource and currency."""
+    found = bench.rows(
+        "SELECT ChargePeriodStart::DATE, json_extract_string(x_Details, '$.balance_transaction'), SkuId, ResourceId,"
+        " BillingCurrency, sum(BilledCost) FROM charges WHERE x_Dataset = ? GROUP BY ALL",
+        dataset,
+    )
+    return {tuple(row[:5]): row[5] for row in found if row[5]}
+
+
+def true_charges(bench: Any, label: str = "", scope: str | None = None) -> dict[tuple[Any, ...], Decimal]:
+    """Return the world's cost in the same terms."""
+    spends = bench.world.truth("stripe", label, scope=scope).spend(("day", *LINE), bench.first)
+    return {key: spend.billed for key, spend in spends.items() if spend.billed}
+
+
+def revenue(bench: Any) -> dict[tuple[Any, ...], tuple[Decimal, Decimal]]:
+    """Return the ledger's revenue per day and currency, with and without tax."""
+    found = bench.rows(
+        "SELECT revenue_period_start::DATE, currency, sum(gross), sum(net) FROM revenue GROUP BY ALL ORDER BY ALL"
+    )
+    return {(row[0], row[1]): (row[2], row[3]) for row in found}
+
+
+def true_revenue(bench: Any, label: str = "") -> dict[tuple[Any, ...], tuple[Decimal, Decimal]]:
+    """Return the world's revenue in the same terms."""
+    sums: dict[tuple[Any, ...], tuple[Decimal, Decimal]] = {}
+    for row in bench.world.truth("stripe", label).revenue_rows(bench.first):
+        gross, net = sums.get((row.day, row.currency), (Decimal(0), Decimal(0)))
+        sums[row.day, row.currency] = (gross + row.gross, net + row.net)
+    return sums
+
+
+def problems(report: Any) -> dict[str, list[Any]]:
+    """Return each dataset's problems."""
+    [connection] = report.connections
+    return {each.dataset: each.problems for each in connection.datasets if each.problems}
+
+
+@pytest.mark.parametrize("label", ["", "currencies"])
+@pytest.mark.parametrize("seed", [1, 7, 42])
+def test_money_equals_the_truth(seed: int, label: str, bench: Make) -> None:
+    """Per day, movement and currency what Stripe takes and what customers owe is the world's, to the last digit."""
+    one = with_label(bench, label, seed)
+    report = one.sync()
+    assert [each.state for each in report.connections] == ["ok"], report.to_json()
+    assert charges(one) == true_charges(one, label) != {}
+    assert revenue(one) == true_revenue(one, label) != {}
+    assert len({key[4] for key in charges(one)}) == (11 if label else 1)
+
+
+def test_balances_are_what_is_held(bench: Make) -> None:
+    """Available and pending money per currency is the world's, and instantly available money is not a third one."""
+    one = with_label(bench, "currencies")
+    one.sync()
+    found = one.rows("SELECT name, currency, amount FROM balances")
+    truth = one.world.truth("stripe", "currencies").balances
+    assert {tuple(row) for row in found} == {(each.name, each.unit, each.amount) for each in truth}
+    assert any(row[2] < 0 for row in found)
+
+
+def test_revenue_is_never_spend(bench: Make) -> None:
+    """Payments and invoices are in no charge: no charge is as large as the payment it is taken from."""
+    one = bench(7, **ONLY)
+    one.sync()
+    ((rows,),) = one.rows("SELECT count(*) FROM charges WHERE x_Dataset NOT IN ('fees')")
+    assert rows == 0
+    found = one.rows(
+        "SELECT BilledCost, json_extract_string(x_Details, '$.amount')::DECIMAL(38,18) FROM charges"
+        " WHERE json_extract_string(x_Details, '$.amount') IS NOT NULL AND BilledCost > 0"
+    )
+    assert found
+    assert all(fee < abs(amount) for fee, amount in found)
+
+
+def test_a_platforms_fees_are_no_fees_of_stripe(bench: Make) -> None:
+    """What a Connect platform takes is absent unless asked for, and then stands in a dataset and service of its own."""
+    plain = bench(7, **ONLY)
+    plain.sync()
+    assert plain.rows("SELECT count(*) FROM charges WHERE ServiceName = 'Connect Platform Fees'") == [(0,)]
+    both = bench(7, **ONLY, datasets={"stripe": ("fees", "application_fees")})
+    both.sync()
+    assert charges(both, "application_fees") == true_charges(both, scope="platform") != {}
+    assert charges(both) == charges(plain)
+    assert both.rows("SELECT DISTINCT ServiceName FROM charges WHERE x_Dataset = 'application_fees'") == [
+        ("Connect Platform Fees",)
+    ]
+
+
+def test_a_restated_day_is_replaced_whole(bench: Make) -> None:
+    """More, less or another order: the ledger follows and never adds."""
+    one = bench(7, **ONLY, days=4)
+    one.sync()
+    day = max(charge.day for charge in one.world.truth("stripe").charges(one.first, one.world.today))
+    for kind in ("up", "nothing", "down"):
+        before = charges(one)
+        one.world.restate("stripe", day, kind)
+        assert one.sync().connections[0].state == "ok"
+        assert charges(one) == true_charges(one)
+        assert (charges(one) != before) == (kind != "nothing")
+
+
+def test_a_movement_that_becomes_available_changes_nothing(bench: Make) -> None:
+    """A second sync confirms each day; no new batch is written."""
+    one = bench(7, **ONLY, days=4)
+    one.sync()
+    before = one.rows("SELECT count(*) FROM batches WHERE dataset IN ('fees', 'invoices')")
+    one.sync()
+    assert one.rows("SELECT count(*) FROM batches WHERE dataset IN ('fees', 'invoices')") == before
+
+
+def test_every_page_is_read(bench: Make) -> None:
+    """A week has more than one page, and rows of one second at its edge are neither lost nor doubled."""
+    one = bench(1, **ONLY, days=14)
+    report = one.sync()
+    [fees] = [each for each in report.connections[0].datasets if each.dataset == "fees"]
+    assert fees.requests > 3
+    assert charges(one) == true_charges(one)
+
+
+def test_meters_are_use_and_no_money(bench: Make) -> None:
+    """One customer at a time, a meter's days are the world's, and deleted customers are asked for too."""
+    world_of = bench(7, **ONLY).world
+    account = world_of.account("stripe")
+    assert isinstance(account, StripeAccount)
+    meter = account.shop.meters[0].id
+    one = with_options(bench, 7, ("meter_usage",), meter=meter)
+    report = one.sync()
+    assert report.connections[0].state == "ok", report.to_json()
+    found = one.rows("SELECT usage_period_start::DATE, user_id, sum(quantity) FROM usage GROUP BY ALL")
+    truth = one.world.truth("stripe").usage(("day", "customer", "meter"), one.first)
+    assert {(row[0], row[1]): row[2] for row in found} == {
+        (day, customer): quantity for (day, customer, name), quantity in truth.items() if name == meter
+    }
+    assert one.rows("SELECT count(*) FROM charges") == [(0,)]
+    names = dict(one.rows("SELECT id, name FROM names WHERE kind = 'customer'"))
+    assert names == dict(one.world.truth("stripe").names["customer"])
+
+
+def test_a_connected_account_is_another_ledger(bench: Make) -> None:
+    """With `account`, a platform's key reads that account and books its fees on it; a foreign account is refused."""
+    connected = bench(7, **ONLY).world.account("stripe", "connected")
+    assert isinstance(connected, StripeAccount)
+    one = with_options(bench, 7, ("fees", "balance"), account=connected.id)
+    assert one.sync().connections[0].state == "ok"
+    assert charges(one) == true_charges(one, "connected") != charges(with_synced(bench))
+    assert one.rows("SELECT DISTINCT SubAccountId, SubAccountType FROM charges") == [
+        (connected.id, "Connected account")
+    ]
+    other = with_options(bench, 7, ("fees", "balance"), account="acct_nobody")
+    assert {p.code for found in problems(other.sync()).values() for p in found} == {"permission_missing"}
+
+
+def with_synced(make: Make) -> Any:
+    """Return a synced bench of the plain account."""
+    one = make(7, **ONLY, days=8)
+    one.sync()
+    return one
+
+
+def test_a_key_for_the_balance_alone_is_told_what_it_lacks(bench: Make) -> None:
+    """Fees and balance are pulled; invoices name the permission that is missing, and nothing is a zero."""
+    one = bench(7, **ONLY, days=4, keys={"stripe": "sim-stripe-balance"})
+    report = one.sync()
+    [connection] = report.connections
+    assert connection.state == "partial"
+    [problem] = problems(report)["invoices"]
+    assert problem.code == "permission_missing"
+    assert "Having 'invoice_read' would allow this request" in problem.says
+    assert "invoice_read" in problem.hint
+    assert charges(one) == true_charges(one) != {}
+    with one.ledger() as ledger:
+        assert not [key for key, known in ledger.committed("stripe", "invoices").items() if not known.stale_since]
+
+
+def test_a_browsers_key_is_refused(bench: Make) -> None:
+    """A publishable key reads nothing, and that is one clear word."""
+    one = bench(7, **ONLY, days=4, keys={"stripe": "sim-stripe-publishable"})
+    report = one.sync()
+    assert report.connections[0].state == "failed"
+    assert {p.code for found in problems(report).values() for p in found} == {"access_denied"}
+
+
+def test_every_request_says_its_version_and_reads(bench: Make) -> None:
+    """No request goes out that could change anything, and the key stays in its header."""
+    one = bench(7, **ONLY, days=4)
+    assert one.sync().connections[0].state == "ok", "the face refuses any other version"
+    assert {seen.method for seen in one.simulator.requests} == {"GET"}
+    assert not [seen for seen in one.simulator.requests if KEY in seen.query]
+
+
+def test_a_limit_says_which_one_it_was(bench: Make) -> None:
+    """A 429 is waited out; one that never ends is told with Stripe's own reason."""
+    one = bench(7, **ONLY, days=4)
+    one.simulator.faults.add("rate_limit", provider="stripe", times=2, delay=None)
+    assert one.sync().connections[0].state == "ok"
+    one.simulator.faults.add("rate_limit", provider="stripe", path="/v1/balance", times="forever", delay=None)
+    [problem] = problems(one.sync())["balance"]
+    assert problem.code == "retry_later"
+    assert "endpoint-rate" in problem.hint
+    assert charges(one) == true_charges(one)
+
+
+@pytest.mark.parametrize(
+    ("fault", "settings", "code"),
+    [
+        ("repeat_cursor", {}, "payload_unreadable"),
+        ("null_cursor", {}, "payload_unreadable"),
+        ("nan_amount", {}, "amount_refused"),
+        ("server_error", {"times": "forever", "status": 500}, "retry_later"),
+        ("html", {"times": "forever", "status": 200}, "payload_unreadable"),
+    ],
+)
+def test_faults_overwrite_nothing(fault: str, settings: dict[str, Any], code: str, bench: Make) -> None:
+    """Whatever goes wrong has its code, keeps what was known, and is made good by the next sync."""
+    one = bench(7, **ONLY, days=4, datasets={"stripe": ("fees",)})
+    one.sync()
+    before = charges(one)
+    day = max(charge.day for charge in one.world.truth("stripe").charges(one.first, one.world.today))
+    one.world.restate("stripe", day, "up")
+    one.simulator.faults.add(fault, provider="stripe", **settings)
+    report = one.sync()
+    assert code in {problem.code for problem in problems(report)["fees"]}
+    assert charges(one) in (before, true_charges(one)), "a day is as it was, or as it is"
+    one.simulator.faults.clear()
+    assert one.sync().connections[0].state == "ok"
+    assert charges(one) == true_charges(one) != before
+
+
+def test_rows_told_twice_count_once(bench: Make) -> None:
+    """A movement that a page repeats is one movement."""
+    one = bench(7, **ONLY, days=4, datasets={"stripe": ("fees", "invoices")})
+    one.simulator.faults.add("duplicate_rows", provider="stripe")
+    assert one.sync().connections[0].state == "ok"
+    assert charges(one) == true_charges(one)
+    assert revenue(one) == true_revenue(one)
+
+
+def test_kinds_nobody_heard_of_are_told(bench: Make) -> None:
+    """Unknown categories are warned about, and every fee on a movement is booked all the same."""
+    one = bench(7, **ONLY, days=4, datasets={"stripe": ("fees",)})
+    one.simulator.faults.add("unknown_enums", provider="stripe")
+    report = one.sync()
+    assert {problem.code for problem in problems(report)["fees"]} == {"unknown_object"}
+    parts = sum(charge.billed for charge in one.world.truth("stripe").charges(one.first) if charge.dims["own"] is None)
+    platform = one.world.truth("stripe", scope="platform").total(one.first)
+    assert one.billed("stripe") == parts
+    assert platform
+
+
+def test_an_empty_account_is_empty_and_known_to_be(bench: Make) -> None:
+    """Nothing moved is zero rows of settled days, not a failure and not a gap."""
+    one = with_label(bench, "empty", days=4)
+    assert one.sync().connections[0].state == "ok"
+    assert one.rows("SELECT count(*) FROM charges") == [(0,)]
+    with one.ledger() as ledger:
+        assert len(ledger.committed("stripe", "fees")) == one.days + 1
