@@ -6,6 +6,7 @@ the `batches` table, except leases and runs, which matter to the present only.
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,6 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from outlay.errors import ConfigError
 from outlay.model.batch import Committed, Partition
@@ -169,7 +169,8 @@ class State:
         """Insert rows, or overwrite those with the same key."""
         if not rows:
             return
-        dialect = postgresql if self.engine.dialect.name == "postgresql" else sqlite
+        # Only the dialect in use is loaded: the other one takes as long as a small commit.
+        dialect = importlib.import_module(f"sqlalchemy.dialects.{self.engine.dialect.name}")
         statement = dialect.insert(table)
         keys = [column.name for column in table.primary_key]
         changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
