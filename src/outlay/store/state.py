@@ -165,12 +165,15 @@ class State:
         with storing(f"reading {self.where}"), self.engine.connect() as connection:
             return connection.execute(query).all()
 
+    def _dialect(self) -> Any:
+        # Only the dialect in use is loaded: the other one takes as long as a small commit.
+        return importlib.import_module(f"sqlalchemy.dialects.{self.engine.dialect.name}")
+
     def upsert(self, connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows, or overwrite those with the same key."""
         if not rows:
             return
-        # Only the dialect in use is loaded: the other one takes as long as a small commit.
-        dialect = importlib.import_module(f"sqlalchemy.dialects.{self.engine.dialect.name}")
+        dialect = self._dialect()
         statement = dialect.insert(table)
         keys = [column.name for column in table.primary_key]
         changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
@@ -246,7 +249,7 @@ class State:
     def failed(self, of: Iterable[Partition], code: str, at: datetime) -> None:
         """Note that partitions could not be fetched; what was there stays and is stale since the first failure."""
         fresh = [{**_key(partition), "tables": "", "writing": False} for partition in of]
-        dialect = postgresql if self.engine.dialect.name == "postgresql" else sqlite
+        dialect = self._dialect()
         with self.write() as connection:
             if fresh:
                 connection.execute(dialect.insert(partitions).on_conflict_do_nothing(), fresh)
