@@ -21,6 +21,7 @@ from decimal import Decimal
 from msgspec import Struct, field
 
 from outlay.model.facts import Balance
+from outlay.model.problem import Problem, Severity
 from outlay.providers.base import Ask, Bearer, Dataset, Endpoint, KeyKind, Offer, Option, Provider, Rate, Refusal
 from outlay.providers.base import Service as Place
 from outlay.providers.stripe import fees, revenue
@@ -48,17 +49,25 @@ class Funds(Struct, gc=False):
 
     available: list[Held]
     pending: list[Held]
+    livemode: bool = True
     connect_reserved: list[Held] = field(default_factory=list)
     issuing: Fund = field(default_factory=Fund)
     refund_and_dispute_prefunding: Fund = field(default_factory=Fund)
 
 
-def balance(page: Funds, _ask: Ask) -> Iterator[Balance]:
+def balance(page: Funds, _ask: Ask) -> Iterator[Balance | Problem]:
     """Turn what Stripe holds into balances, one per purpose and currency; a negative one is owed to Stripe.
 
     Units:  whole numbers of the smallest unit.
     Source: https://docs.stripe.com/api/balance/balance_object
     """
+    if not page.livemode:
+        yield Problem(
+            code="sandbox",
+            says="the key opens a sandbox, where all money is invented",
+            hint="Keep it in a ledger of its own, so that nothing of it is added to real money.",
+            severity=Severity.WARNING,
+        )
     prefunding = page.refund_and_dispute_prefunding
     held = {
         "available": page.available,

@@ -94,12 +94,12 @@ def movements(ask: Ask) -> Answer:
     """Answer the movements of the balance, newest first."""
     since, until = _created(ask)
     wanted = {name: ask.query.one(name) for name in ("currency", "type", "source", "payout")}
-    account = _account(ask)
+    now = int(ask.now.timestamp())
 
     def make() -> list[Object]:
-        return [movement(row) for row in _movements(ask, since, until)]
+        return [movement(row, now) for row in _movements(ask, since, until)]
 
-    rows = account.kept(("movements", since, until), make)
+    rows = _account(ask).kept(("movements", since, until, now // 3600), make)
     asked = {name: value for name, value in wanted.items() if value is not None}
     if "payout" in asked:
         rows = []
@@ -118,7 +118,8 @@ def _the(ask: Ask, rows: Sequence[Object], place: str, kind: str) -> Object:
 def one_movement(ask: Ask) -> Answer:
     """Answer one movement."""
     ask.query.finish()
-    return Answer(to_json(_the(ask, [movement(row) for row in _movements(ask, 0, _FAR)], "id", "balance_transaction")))
+    rows = [movement(row, int(ask.now.timestamp())) for row in _movements(ask, 0, _FAR)]
+    return Answer(to_json(_the(ask, rows, "id", "balance_transaction")))
 
 
 def balance(ask: Ask) -> Answer:

@@ -20,18 +20,20 @@ _NULLS = (
 )  # fmt: skip
 
 
-def movement(row: Row) -> dict[str, Any]:
-    """Return a movement of the balance; it is pending for two days."""
+def movement(row: Row, now: int) -> dict[str, Any]:
+    """Return a movement of the balance; it is pending for two days and available afterwards."""
+    available_on = row.created + 172_800
     parts = [
         {"amount": part.amount, "application": part.application, "currency": row.currency,
          "description": part.description, "type": part.type}
         for part in row.parts
     ]  # fmt: skip
     return {
-        "id": row.id, "object": "balance_transaction", "amount": row.amount, "available_on": row.created + 172_800,
+        "id": row.id, "object": "balance_transaction", "amount": row.amount, "available_on": available_on,
         "balance_type": "payments", "created": row.created, "currency": row.currency, "description": row.description,
         "exchange_rate": None, "fee": row.fee, "fee_details": parts, "net": row.amount - row.fee,
-        "reporting_category": row.category, "source": row.source, "status": "available", "type": row.type,
+        "reporting_category": row.category, "source": row.source,
+        "status": "pending" if available_on > now else "available", "type": row.type,
     }  # fmt: skip
 
 

@@ -1,0 +1,203 @@
+"""Stripe's traps: each rule of its currencies, what is never added, and what its refusals mean."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from outlay.model.facts import Balance, Charge, Revenue
+from outlay.model.money import total
+from outlay.model.period import Period
+from outlay.model.problem import Problem
+from outlay.providers.base import Ask
+from outlay.providers.stripe import BALANCE, PROVIDER, Funds, balance, fees, revenue
+from outlay.providers.stripe.amounts import money
+from outlay.wire.refusals import Said, declared, error
+
+DAY = datetime(2026, 11, 3, tzinfo=UTC)
+CREATED = int(DAY.timestamp())
+ASK = Ask("fees", Period.of_day(DAY.date()), {}, DAY)
+WHOLE = ["BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"]
+THOUSANDTHS = ["BHD", "JOD", "KWD", "OMR", "TND"]
+HUNDREDTHS = ["USD", "EUR", "GBP", "ISK", "UGX", "HUF", "TWD", "IQD", "LYD", "CLF", "UYI", "UYW"]
+
+
+def movement(**fields: Any) -> dict[str, Any]:
+    """Return a movement of the balance as Stripe writes it."""
+    base = {"id": "txn_1", "object": "balance_transaction", "amount": 4900, "fee": 0, "net": 4900, "currency": "usd",
+            "created": CREATED, "type": "charge", "reporting_category": "charge", "status": "pending",
+            "description": None, "source": "ch_1", "fee_details": []}  # fmt: skip
+    return {**base, **fields}
+
+
+def part(amount: int, kind: str = "stripe_fee", application: str | None = None) -> dict[str, Any]:
+    """Return a part of a fee."""
+    return {"amount": amount, "currency": "usd", "type": kind, "description": kind, "application": application}
+
+
+def mapped(*rows: dict[str, Any], platform: bool = False) -> list[Charge | Problem]:
+    """Return what movements come to."""
+    body = json.dumps({"object": "list", "data": rows, "has_more": False}).encode()
+    page = msgspec.json.decode(body, type=fees.MovementPage)
+    return list((fees.platform_fees if platform else fees.fees)(page, ASK))
+
+
+def sums(found: list[Charge | Problem]) -> dict[str, Decimal]:
+    """Return what charges add up to, per currency."""
+    return total(charge.billed_cost for charge in found if isinstance(charge, Charge))
+
+
+@pytest.mark.parametrize("currency", [*WHOLE, *THOUSANDTHS, *HUNDREDTHS])
+def test_every_currency_has_the_decimals_of_stripes_table(currency: str) -> None:
+    """Neither a hundredth for all nor ISO 4217: krónur and Ugandan shillings keep two decimals, ariary none."""
+    digits = 0 if currency in WHOLE else 3 if currency in THOUSANDTHS else 2
+    assert money(Decimal(12300), currency.lower()).amount == Decimal(12300).scaleb(-digits)
+    assert money(Decimal("0.5"), currency.lower()).amount == Decimal("0.5").scaleb(-digits)
+
+
+def test_fee_and_details_are_one_amount() -> None:
+    """The fee is the sum of its details and is not added to them, whatever of it is explained."""
+    whole = mapped(movement(fee=192, fee_details=[part(172), part(20, "tax")]))
+    assert sums(whole) == {"USD": Decimal("1.92")}
+    short = mapped(movement(fee=192, fee_details=[part(172)]))
+    assert sums(short) == {"USD": Decimal("1.92")}
+    assert [found.code for found in short if isinstance(found, Problem)] == ["total_differs"]
+    assert sums(mapped(movement(fee=192))) == {"USD": Decimal("1.92")}
+
+
+def test_a_day_is_when_the_fee_was_incurred() -> None:
+    """`created` dates a cost; when the money becomes available does not."""
+    late = movement(fee=10, fee_details=[part(10)], created=CREATED + 86_399, available_on=CREATED + 9 * 86_400)
+    [charge] = mapped(late)
+    assert isinstance(charge, Charge)
+    assert charge.charge_period == Period.of_day(DAY.date())
+
+
+def test_becoming_available_is_no_change() -> None:
+    """The one field of a movement that changes later is in no charge."""
+    row = movement(fee=10, fee_details=[part(10)])
+    assert mapped(row) == mapped({**row, "status": "available"})
+
+
+def test_what_leaves_the_balance_is_no_cost_unless_it_is_a_fee() -> None:
+    """Refunds, payouts and transfers cost nothing by themselves; a fee on a payout counts."""
+    kinds = (("refund", "refund"), ("payout", "payout"), ("transfer", "transfer"), ("adjustment", "dispute"))
+    assert mapped(*(movement(type=kind, reporting_category=each, amount=-4900) for kind, each in kinds)) == []
+    instant = movement(type="payout", reporting_category="payout", amount=-9000, fee=90, fee_details=[part(90)])
+    assert sums(mapped(instant)) == {"USD": Decimal("0.9")}
+
+
+@pytest.mark.parametrize("category", ["fee", "network_cost", "tax"])
+def test_a_movement_that_is_a_fee_counts_with_its_own_fee(category: str) -> None:
+    """Its amount turns its sign; what comes back is negative; its own fee comes on top."""
+    row = movement(type="stripe_fee", reporting_category=category, amount=-350, source=None)
+    assert sums(mapped(row)) == {"USD": Decimal("3.5")}
+    assert sums(mapped({**row, "amount": 350})) == {"USD": Decimal("-3.5")}
+    assert sums(mapped({**row, "fee": 20, "fee_details": [part(20, "tax")]})) == {"USD": Decimal("3.7")}
+
+
+def test_a_platforms_fee_is_kept_apart() -> None:
+    """What goes to a Connect platform is in one dataset and what goes to Stripe in the other, and nothing in both."""
+    row = movement(fee=820, fee_details=[part(320), part(500, "application_fee", "ca_1")])
+    assert sums(mapped(row)) == {"USD": Decimal("3.2")}
+    assert sums(mapped(row, platform=True)) == {"USD": Decimal(5)}
+
+
+def test_parts_of_one_kind_are_one_line() -> None:
+    """Two parts alike are added up, so that a row told twice can be told from them."""
+    found = mapped(movement(fee=150, fee_details=[part(100), part(50)]))
+    assert len(found) == 1
+    assert sums(found) == {"USD": Decimal("1.5")}
+
+
+def test_taxes_and_returns_have_their_category() -> None:
+    """Taxes are taxes, what comes back is a credit, and neither has a quantity."""
+    rows = [part(20, "tax"), part(5, "withheld_tax"), part(-30), part(100, "payment_method_passthrough_fee")]
+    found = mapped(movement(fee=95, fee_details=rows))
+    told = {(each.charge_category.value, each.consumed_quantity) for each in found if isinstance(each, Charge)}
+    assert told == {("Tax", None), ("Credit", None), ("Usage", Decimal(1))}
+
+
+def test_money_that_is_part_of_other_money_is_no_balance() -> None:
+    """What is instantly available is part of what is available and not told again."""
+    held = [{"amount": 100, "currency": "usd"}]
+    body = json.dumps({"available": held, "pending": [], "instant_available": held}).encode()
+    found = list(balance(msgspec.json.decode(body, type=Funds), ASK))
+    assert found == [Balance(name="available", amount=Decimal(1), currency="USD")]
+    assert BALANCE.window.days_max == 1
+
+
+def invoice(**fields: Any) -> list[Revenue | Problem]:
+    """Return what an invoice comes to."""
+    line = {"id": "il_1", "amount": 1000, "currency": "usd", "period": {"start": 1, "end": 2},
+            "discount_amounts": [{"amount": 100}], "taxes": [{"amount": 90, "tax_behavior": "exclusive"}]}  # fmt: skip
+    base = {"id": "in_1", "created": CREATED, "currency": "usd", "total": 990, "total_excluding_tax": 900,
+            "amount_due": 990, "amount_paid": 990, "status": "paid", "customer": "cus_1",
+            "lines": {"data": [line], "has_more": False}}  # fmt: skip
+    body = json.dumps({"data": [{**base, **fields}], "has_more": False}).encode()
+    return list(revenue.invoices(msgspec.json.decode(body, type=revenue.InvoicePage), ASK))
+
+
+@pytest.mark.parametrize("status", ["paid", "open", "uncollectible", None, "of tomorrow"])
+def test_an_invoice_is_its_total_once(status: str | None) -> None:
+    """Lines and total are not added, nor due and paid: gross is the total, net the total before tax."""
+    found = [each for each in invoice(status=status) if isinstance(each, Revenue)]
+    assert total(each.gross for each in found) == {"USD": Decimal("9.9")}
+    assert total(each.net for each in found if each.net) == {"USD": Decimal(9)}
+
+
+def test_lines_that_did_not_come_along_are_in_the_rest() -> None:
+    """An invoice with more lines than its first page still adds up to its total."""
+    lines = {"data": [], "has_more": True}
+    [rest] = invoice(lines=lines)
+    assert isinstance(rest, Revenue)
+    assert (rest.gross.amount, rest.details and rest.details["lines"]) == (Decimal("9.9"), "the first ones")
+
+
+def test_drafts_and_void_invoices_are_not_owed() -> None:
+    """A draft is nothing yet; of a void invoice zero is owed, and its total is a detail."""
+    assert invoice(status="draft") == []
+    [void] = invoice(status="void")
+    assert isinstance(void, Revenue)
+    assert (void.gross.amount, void.details and void.details["total"]) == (Decimal(0), "9.9")
+
+
+def said(status: int, headers: dict[str, str] | None = None, **body: str) -> Said:
+    """Return a refusal as Stripe writes it."""
+    return Said(status, headers or {}, json.dumps({"error": {"type": "invalid_request_error", **body}}).encode())
+
+
+@pytest.mark.parametrize(
+    ("answer", "means", "hint"),
+    [
+        (said(401, code="api_key_expired"), "access_denied", "expired"),
+        (said(401, message="Invalid API Key provided"), "access_denied", "wrong or revoked"),
+        (said(402, code="card_declined"), "request_refused", ""),
+        (said(403, message="Having 'balance_read' would allow this"), "permission_missing", "balance_read"),
+        (said(404, code="resource_missing", param="starting_after"), "retry_later", "begins again"),
+        (said(404, code="resource_missing", param="id"), "not_offered", "other mode"),
+        (said(409), "retry_later", ""),
+        (said(409, {"stripe-should-retry": "false"}), "request_refused", ""),
+        (said(400, {"stripe-should-retry": "true"}), "retry_later", ""),
+        (said(429, code="lock_timeout"), "retry_later", "holds the object"),
+        (said(429, {"stripe-rate-limited-reason": "global-concurrency"}), "retry_later", "global-concurrency"),
+    ],
+)
+def test_refusals_mean_what_stripe_means(answer: Said, means: str, hint: str) -> None:
+    """Each no of Stripe's is the typed error that says what to do."""
+    refusal = declared(PROVIDER, fees.FEES, answer)
+    assert refusal is not None
+    assert refusal.means == means
+    assert hint in (refusal.hint or "")
+    assert error(PROVIDER, fees.FEES, answer, refusal).code == means
+
+
+def test_the_version_is_always_said() -> None:
+    """Without a version each account answers in a shape of its own."""
+    assert PROVIDER.headers["stripe-version"] == "2026-10-28.endive"
+    assert PROVIDER.header_options == {"stripe-account": "account"}
