@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from outlay.providers import anthropic, deepseek, elevenlabs, github, openai, stripe
+from outlay.providers import anthropic, deepseek, elevenlabs, github, openai, stripe, supabase
 from outlay.providers.base import Provider
 
 PROVIDERS: tuple[Provider, ...] = (
@@ -12,4 +12,5 @@ PROVIDERS: tuple[Provider, ...] = (
     elevenlabs.PROVIDER,
     deepseek.PROVIDER,
     stripe.PROVIDER,
+    supabase.PROVIDER,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from outlay.simulator.faces import anthropic, deepseek, elevenlabs, github, openai, stripe
+from outlay.simulator.faces import anthropic, deepseek, elevenlabs, github, openai, stripe, supabase
 from outlay.simulator.faces.base import Face
 
 FACES: dict[str, Face] = {
@@ -14,5 +14,6 @@ FACES: dict[str, Face] = {
         elevenlabs.FACE,
         deepseek.FACE,
         stripe.FACE,
+        supabase.FACE,
     )
 }
