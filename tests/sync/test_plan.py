@@ -214,8 +214,14 @@ def test_every_due_day_is_asked_once(settled: set[int], days_back: int) -> None:
 
 @pytest.mark.parametrize(
     ("hours_ago", "stale", "full", "asked"),
-    [(1, False, False, False), (7, False, False, True), (1, True, False, True), (1, False, True, True), (-1, False, False, True)],
-)  # fmt: skip
+    [
+        (1, False, False, False),
+        (7, False, False, True),
+        (1, True, False, True),
+        (1, False, True, True),
+        (-1, False, False, True),
+    ],
+)
 def test_names_a_vendor_wants_asked_for_rarely_are_kept(hours_ago: int, stale: bool, full: bool, asked: bool) -> None:
     """Within the hours they are kept, names are asked for again only after a failure, in full, or from the future."""
     names = replace(next(each for each in VENDOR.datasets if each.grain == "names"), keep_hours=6)

@@ -1,0 +1,210 @@
+"""Hugging Face's totals per window: routed inference and jobs, by day, with the month's included credits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+import msgspec
+from msgspec import Raw, Struct
+
+from outlay.model.facts import Category, Charge, Frequency, Limit, LimitKind, Statement, Usage
+from outlay.model.money import Money, exact
+from outlay.model.period import Period
+from outlay.model.problem import Problem, Severity
+from outlay.providers.base import Ask, Endpoint, EpochWindow, FanOut, Refusal
+
+UPDATE = "Update outlay; if it stays, report it."
+CURRENCY = "USD"
+INFERENCE, JOBS, SPACES, ENDPOINTS = "Inference Providers", "Jobs", "Spaces", "Inference Endpoints"
+EACH = FanOut("organization", "name")
+NO_ROLE = (
+    # One organization that does not show its bill must not end the others.
+    Refusal(
+        403, "not_offered", hint="The token's owner needs a role that sees this organization's billing, and org.read."
+    ),
+)
+_NANO, _MICRO = -9, -6
+
+
+class Inference(Struct, rename="camel", gc=False):
+    """Routed inference: `used_nano_usd` is before, `included_nano_usd` what the plan's credits cover."""
+
+    used_nano_usd: Decimal
+    included_nano_usd: Decimal | None = None
+    limit_nano_usd: Decimal | None = None
+    num_requests: Decimal | None = None
+
+
+class Jobs(Struct, rename="camel", gc=False):
+    """Jobs; `total_minutes` is their time."""
+
+    used_micro_usd: Decimal | None = None
+    total_minutes: Decimal | None = None
+
+
+class Products(Struct, rename="camel", gc=False):
+    """What the window holds; other products may come, whose shape no one has described."""
+
+    inference_providers: Raw = Raw(b"null")
+    jobs: Raw = Raw(b"null")
+
+
+class Totals(Struct, gc=False):
+    """The answer for one window; `period_end` within it repeats what was asked and is no reset."""
+
+    usage: Products
+
+
+def money(amount: Decimal, exponent: int) -> Money:
+    """Return dollars from an amount in units of ten to the exponent. Raises: ValueError for a negative amount."""
+    if amount < 0:
+        raise ValueError(f"a cost of {amount} is negative")
+    return Money(amount.scaleb(exponent), CURRENCY)
+
+
+def account_of(ask: Ask) -> dict[str, str | None]:
+    """Return the fields that say whose bill a charge is on: an organization's, or none for the token's owner."""
+    if ask.item is None:
+        return {}
+    return {"billing_account_id": ask.item, "sub_account_id": ask.item, "sub_account_type": "Organization"}
+
+
+def _inference(page: Totals) -> Inference | None:
+    raw = page.usage.inference_providers
+    return None if bytes(raw) == b"null" else msgspec.json.decode(raw, type=Inference)
+
+
+def daily(page: Totals, ask: Ask) -> Iterator[Charge | Usage | Problem]:
+    """Turn the totals of one day into what inference and jobs cost before the month's credits.
+
+    Units:  inference in billionths, jobs in millionths of a dollar.
+    Null:   a product without use may be missing or null.
+    Source: https://huggingface.co/docs/inference-providers/pricing
+    """
+    try:
+        inference = _inference(page)
+        if inference is not None:
+            used = money(inference.used_nano_usd, _NANO)
+            yield from _day(ask, INFERENCE, used, "requests", "requests", inference.num_requests)
+        if bytes(page.usage.jobs) != b"null":
+            jobs = msgspec.json.decode(page.usage.jobs, type=Jobs)
+            if jobs.used_micro_usd is not None:
+                used = money(jobs.used_micro_usd, _MICRO)
+                yield from _day(ask, JOBS, used, "minutes", "minutes", jobs.total_minutes)
+    except (ValueError, msgspec.ValidationError) as error:
+        yield _refused(error, ask.period)
+
+
+def _day(
+    ask: Ask, service: str, used: Money, meter: str, unit: str, quantity: Decimal | None
+) -> Iterator[Charge | Usage]:
+    sku = service.lower().replace(" ", "-")
+    if used:
+        yield Charge(
+            charge_period=ask.period,
+            billed_cost=used,
+            list_cost=used,
+            service_name=service,
+            charge_description=service,
+            sku_id=sku,
+            sku_price_id=sku,
+            pricing_category="Standard",
+            **account_of(ask),  # type: ignore[arg-type]
+        )
+    if quantity:
+        yield Usage(
+            usage_period=ask.period,
+            meter=meter,
+            unit=unit,
+            quantity=exact(quantity),
+            service_name=service,
+            sku_id=sku,
+            sub_account_id=ask.item,
+        )
+
+
+def monthly(page: Totals, ask: Ask) -> Iterator[Charge | Statement | Problem]:
+    """Turn the totals of one month into the included credits, which only a month knows, and a total to compare with.
+
+    The bill is the greater of nothing and use less credits, so the credit is never more than the use.
+
+    Units:  billionths of a dollar.
+    Null:   no credits are included in the free plan.
+    Source: https://huggingface.co/docs/inference-providers/pricing
+    """
+    try:
+        inference = _inference(page)
+        if inference is None:
+            return
+        used = money(inference.used_nano_usd, _NANO)
+        covered = min(used.amount, money(inference.included_nano_usd or Decimal(0), _NANO).amount)
+    except (ValueError, msgspec.ValidationError) as error:
+        yield _refused(error, ask.period)
+        return
+    if covered:
+        yield Charge(
+            charge_period=ask.period,
+            billed_cost=Money(-covered, CURRENCY),
+            service_name=INFERENCE,
+            charge_category=Category.CREDIT,
+            charge_frequency=Frequency.ONE_TIME,
+            charge_description="Included credits",
+            sku_id="included-credits",
+            **account_of(ask),  # type: ignore[arg-type]
+        )
+    if ask.item is None:
+        yield Statement(period=ask.period, dataset="usage", service_name=INFERENCE, list_cost=used, tolerance=_MOVING)
+
+
+_MOVING = Decimal("0.5")
+"""Requests of the last half hour are booked with a placeholder, so day and month may be told a little apart."""
+
+
+def ceiling(page: Totals, ask: Ask) -> Iterator[Limit | Problem]:
+    """Turn a limit on routed inference into a ceiling; 0 and absent mean that there is none."""
+    try:
+        inference = _inference(page)
+        if inference is None or not inference.limit_nano_usd:
+            return
+        quota = money(inference.limit_nano_usd, _NANO).amount
+    except (ValueError, msgspec.ValidationError) as error:
+        yield _refused(error, None)
+        return
+    yield Limit(
+        name="inference",
+        scope=f"organization:{ask.item}" if ask.item else "account",
+        kind=LimitKind.SPEND,
+        unit=CURRENCY,
+        quota=quota,
+        window="month",
+        sub_account_id=ask.item,
+    )
+
+
+def _refused(error: Exception, period: Period | None) -> Problem:
+    return Problem(code="amount_refused", says=str(error), hint=UPDATE, period=period, severity=Severity.FATAL)
+
+
+# Milliseconds are refused; a window says its own start and end, so a day is asked for as a day.
+_DAYS, _MONTHS = EpochWindow("startDate", "endDate", days_max=1), EpochWindow("startDate", "endDate", by_month=True)
+_MINE, _THEIRS = "/api/settings/billing/usage-v2", "/api/organizations/{name}/billing/usage-v2"
+
+USAGE = Endpoint(name="usage", path=_MINE, window=_DAYS, page=Totals, facts=daily)
+ORGANIZATION_USAGE = Endpoint(
+    name="organization_usage", path=_THEIRS, window=_DAYS, each=EACH, refusals=NO_ROLE, page=Totals, facts=daily
+)
+CREDITS = Endpoint(name="credits", path=_MINE, window=_MONTHS, page=Totals, facts=monthly)
+ORGANIZATION_CREDITS = Endpoint(
+    name="organization_credits", path=_THEIRS, window=_MONTHS, each=EACH, refusals=NO_ROLE, page=Totals, facts=monthly
+)
+INFERENCE_LIMIT = Endpoint(name="inference_limit", path=_MINE, window=_DAYS, page=Totals, facts=ceiling)
+ORGANIZATION_INFERENCE_LIMIT = Endpoint(
+    name="organization_inference_limit",
+    path=_THEIRS,
+    window=_DAYS,
+    each=EACH,
+    refusals=NO_ROLE,
+    page=Totals,
+    facts=ceiling,
+)

@@ -1,0 +1,204 @@
+"""Hugging Face end to end: five units of money, days from windows, months of credits, and organizations apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from outlay.simulator.worlds.huggingface import ACME, INFERENCE, SHUT, USER
+
+Make = Callable[..., Any]
+NOVEMBER = date(2026, 11, 1)
+
+
+def made(make: Make, seed: int = 3, key: str = "fine", **fields: Any) -> Any:
+    """Return a bench with the one connection, from the first of October on."""
+    return make(
+        seed,
+        days=52,
+        world_days=53,
+        providers=("huggingface",),
+        keys={"huggingface": f"sim-huggingface-{key}"},
+        **fields,
+    )
+
+
+def problems(report: Any) -> dict[str, set[str]]:
+    """Return the codes of each dataset's problems."""
+    [connection] = report.connections
+    return {each.dataset: {problem.code for problem in each.problems} for each in connection.datasets if each.problems}
+
+
+def charges(bench: Any) -> dict[Any, Decimal]:
+    """Return the ledger's cost per day, organization, service and resource."""
+    found = bench.rows(
+        "SELECT ChargePeriodStart::DATE, SubAccountId, ServiceName, ResourceId, sum(BilledCost)"
+        " FROM charges GROUP BY ALL"
+    )
+    return {tuple(row[:4]): row[4] for row in found if row[4]}
+
+
+def true_charges(bench: Any) -> dict[Any, Decimal]:
+    """Return the world's cost in the same terms."""
+    spends = bench.world.truth("huggingface").spend(("day", "sub_account", "service", "resource"))
+    return {key: each.billed for key, each in spends.items() if each.billed}
+
+
+@pytest.mark.parametrize("seed", [1, 7, 42])
+def test_money_equals_the_truth(seed: int, bench: Make) -> None:
+    """Per day, organization, service and run the cost is the world's, from billionths, millionths and cents alike."""
+    one = made(bench, seed)
+    report = one.sync()
+    assert report.connections[0].state == "ok", report.to_json()
+    assert charges(one) == true_charges(one) != {}
+    for dataset in ("usage", "organization_usage"):
+        truth = one.world.truth("huggingface").usage(("day", "meter"), dataset=dataset)
+        found = one.rows(
+            "SELECT usage_period_start::DATE, meter, sum(quantity) FROM usage WHERE dataset = ? GROUP BY ALL", dataset
+        )
+        assert {(day, meter): quantity for day, meter, quantity in found} == truth != {}
+
+
+@pytest.mark.parametrize("seed", [1, 7])
+def test_a_month_of_inference_is_use_less_credits_and_never_below_nothing(seed: int, bench: Make) -> None:
+    """The included credits are the month's: taken off each day they would swallow the bill."""
+    one = made(bench, seed)
+    one.sync()
+    account = one.world.account("huggingface")
+    for owner, name in ((USER, None), (ACME, ACME)):
+        used = account.spent(owner, NOVEMBER, date(2026, 12, 1), INFERENCE)
+        billed = sum(
+            amount for (day, who, service, _), amount in charges(one).items()
+            if day >= NOVEMBER and who == name and service == "Inference Providers"
+        )  # fmt: skip
+        assert billed == max(Decimal(0), used - {USER: 2, ACME: 6}[owner])
+
+
+def test_breakdowns_are_part_of_what_they_break_down(bench: Make) -> None:
+    """By group, session and job the money is a measurement that names its whole, and it adds up to that whole."""
+    one = made(bench)
+    one.sync()
+    account = one.world.account("huggingface")
+    rows = one.rows(
+        "SELECT dataset, part_of, sum(quantity) FROM usage WHERE meter = 'cost' AND service_name IN"
+        " ('Inference Providers', 'Jobs') AND usage_period_start >= DATE '2026-11-01' GROUP BY ALL"
+    )
+    found = {dataset: (whole, amount) for dataset, whole, amount in rows}
+    december = date(2026, 12, 1)
+    user = account.spent(USER, NOVEMBER, december, "inference"), account.spent(USER, NOVEMBER, december, "job")
+    acme = account.spent(ACME, NOVEMBER, december, "inference"), account.spent(ACME, NOVEMBER, december, "job")
+    assert found == {
+        "sessions": ("usage", user[0]),
+        "jobs": ("usage", user[1]),
+        "organization_sessions": ("organization_usage", acme[0]),
+        "resource_groups": ("organization_usage", acme[0] + acme[1]),
+    }
+    assert one.rows("SELECT count(*) FROM usage WHERE meter = 'cost' AND (part_of IS NULL OR basis IS NULL)") == [(0,)]
+
+
+def test_placeholders_move_down_again(bench: Make) -> None:
+    """Requests that are booked and dropped raise today and lower it again; no older day is touched."""
+    one = made(bench)
+    account = one.world.account("huggingface")
+    account.pending = 3
+    one.sync()
+    assert sum(charges(one).values()) == sum(true_charges(one).values()) + Decimal("0.03")
+    account.pending = 0
+    one.sync()
+    assert charges(one) == true_charges(one)
+
+
+def test_whoami_is_asked_once_and_kept(bench: Make) -> None:
+    """Its quota is strict: three syncs within hours ask who the token is once, and days that are settled not at all."""
+    one = made(bench)
+    for _ in range(3):
+        one.sync()
+    paths = [seen.path for seen in one.simulator.requests]
+    assert paths.count("/api/whoami-v2") == 1
+    first = int((one.first - date(1970, 1, 1)).total_seconds())
+    assert (
+        len([seen for seen in one.simulator.requests if f"startDate={first}&endDate={first + 86400}" in seen.query])
+        <= 3
+    )
+    one.clock_ahead = timedelta(hours=7)
+    one.sync()
+    assert [seen.path for seen in one.simulator.requests].count("/api/whoami-v2") == 2
+
+
+def test_an_organization_that_shows_no_bill_does_not_end_the_others(bench: Make) -> None:
+    """It is noted as not offered, and everyone else is whole."""
+    one = made(bench)
+    report = one.sync()
+    notes = problems(report)
+    assert all(codes == {"not_offered"} for codes in notes.values())
+    assert {"organization_usage", "spend_limits", "resource_groups"} <= set(notes)
+    assert any(SHUT in seen.path and seen.status == 403 for seen in one.simulator.requests)
+
+
+def test_only_named_organizations_are_asked(bench: Make) -> None:
+    """The option leaves the others out, in any case."""
+    one = made(bench, changes={"huggingface": {"options": {"organizations": "Acme"}}})
+    assert problems(one.sync()) == {}
+    assert not [seen for seen in one.simulator.requests if SHUT in seen.path]
+    assert charges(one) == true_charges(one)
+
+
+@pytest.mark.parametrize("key", ["user", "plain"])
+def test_what_a_token_may_not_read_costs_only_that(key: str, bench: Make) -> None:
+    """Without the permission for organizations the user's own bill is whole; without any, identity and ZeroGPU are."""
+    one = made(bench, key=key)
+    report = one.sync()
+    if key == "user":
+        own = {line: amount for line, amount in true_charges(one).items() if line[1] is None}
+        assert charges(one) == own != {}
+    else:
+        assert report.connections[0].state == "partial"
+        assert problems(report)["usage"] == {"permission_missing"}
+        assert charges(one) == {}
+    assert one.rows("SELECT used, remaining FROM limits WHERE name = 'zero_gpu'") == [
+        (Decimal("187.5"), Decimal("1312.5"))
+    ]
+
+
+def test_a_wrong_token_is_denied(bench: Make) -> None:
+    """It is told once per dataset and nothing is written."""
+    one = made(bench, key="nobody")
+    report = one.sync()
+    assert report.connections[0].state == "failed"
+    assert set().union(*problems(report).values()) == {"access_denied"}
+
+
+def test_ceilings(bench: Make) -> None:
+    """Spend limits are whole cents, a limit on inference billionths, 0 there is none and 0 of spend is nothing."""
+    one = made(bench)
+    one.sync()
+    found = one.rows("SELECT name, quota FROM limits WHERE kind = 'spend' ORDER BY 1")
+    assert found == [("inference", 25), ("jobs_spend", 0), ("total_spend", 500)]
+    account = one.world.account("huggingface")
+    bills = dict(
+        one.rows("SELECT coalesce(json_extract_string(details, '$.organization'), 'user'), total FROM invoices")
+    )
+    whole = sum(account.spent(USER, NOVEMBER, date(2026, 12, 1), kind) for kind in ("inference", "job", "run"))
+    assert bills["user"] == int(whole * 100) / Decimal(100)
+
+
+def test_an_empty_account(bench: Make) -> None:
+    """Nothing used and no organizations are no problem."""
+    one = made(bench, key="fine:empty")
+    report = one.sync()
+    assert report.connections[0].state == "ok", report.to_json()
+    assert charges(one) == {}
+
+
+def test_a_restated_day_is_replaced(bench: Make) -> None:
+    """A day of the last three that changes is right after the next sync, its month's credit with it."""
+    one = made(bench)
+    one.sync()
+    one.world.restate("huggingface", one.world.today - timedelta(days=1), "up")
+    one.world.restate("huggingface", one.world.today, "down")
+    one.sync()
+    assert charges(one) == true_charges(one)
