@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from outlay.providers import anthropic, deepseek, elevenlabs, github, openai, stripe, supabase
+from outlay.providers import anthropic, deepseek, elevenlabs, github, lemonsqueezy, openai, stripe, supabase
 from outlay.providers.base import Provider
 
 PROVIDERS: tuple[Provider, ...] = (
@@ -12,5 +12,6 @@ PROVIDERS: tuple[Provider, ...] = (
     elevenlabs.PROVIDER,
     deepseek.PROVIDER,
     stripe.PROVIDER,
+    lemonsqueezy.PROVIDER,
     supabase.PROVIDER,
 )

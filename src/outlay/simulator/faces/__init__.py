@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from outlay.simulator.faces import anthropic, deepseek, elevenlabs, github, openai, stripe, supabase
+from outlay.simulator.faces import anthropic, deepseek, elevenlabs, github, lemonsqueezy, openai, stripe, supabase
 from outlay.simulator.faces.base import Face
 
 FACES: dict[str, Face] = {
@@ -14,6 +14,7 @@ FACES: dict[str, Face] = {
         elevenlabs.FACE,
         deepseek.FACE,
         stripe.FACE,
+        lemonsqueezy.FACE,
         supabase.FACE,
     )
 }
