@@ -174,8 +174,9 @@ def test_fan_outs_ask_for_names_it_reads(provider: Provider) -> None:
         if endpoint.each is not None:
             assert endpoint.each.kind in named, f"no case of a dataset names a {endpoint.each.kind} for {endpoint.name}"
             assert dataset.order > 0, f"{dataset.name} must come after the names it fans out over"
-            if endpoint.each.place == "path":
-                assert "{" + endpoint.each.parameter + "}" in endpoint.path
+            for each in (endpoint.each, endpoint.each.within):
+                assert each is None or each.kind in named
+                assert each is None or each.place != "path" or "{" + each.parameter + "}" in endpoint.path
 
 
 @each_provider

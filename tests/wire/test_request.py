@@ -125,6 +125,21 @@ def test_an_item_may_go_into_the_query() -> None:
     assert build(VENDOR, endpoint, {}, PERIOD).params == [("limit", "7")]
 
 
+def test_a_pair_goes_to_two_places() -> None:
+    """Every id of one kind is asked for with every id of the other, each where it belongs."""
+    each = FanOut("user", "user", "query", within=FanOut("project", "project"))
+    endpoint = endpoint_with(path="/projects/{project}/use", each=each, window=NoWindow(), query={})
+    ids = {"project": ["p1", "p/2"], "user": ["u1", "u2"]}
+    built = [build(VENDOR, endpoint, {}, PERIOD, item) for item in each.items(lambda one: ids[one.kind])]
+    assert [request.target for request in built] == [
+        "/projects/p1/use?user=u1", "/projects/p1/use?user=u2",
+        "/projects/p%2F2/use?user=u1", "/projects/p%2F2/use?user=u2",
+    ]  # fmt: skip
+    assert each.items(lambda one: ids[one.kind] if one.kind == "user" else []) == []
+    with pytest.raises(BugError):
+        build(VENDOR, endpoint, {}, PERIOD)
+
+
 def test_items_that_do_not_fit_the_endpoint_are_bugs() -> None:
     """An item for an endpoint without fan-out, and a path without its item, are our mistakes."""
     with pytest.raises(BugError):

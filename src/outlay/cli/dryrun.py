@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from outlay.config import Config, Connection
     from outlay.model.batch import Committed, Partition
     from outlay.model.facts import Name
-    from outlay.providers.base import Provider
+    from outlay.providers.base import FanOut, Provider
     from outlay.store import Ledger
     from outlay.sync import Shard, Work
     from outlay.sync.plan import Span
@@ -109,6 +109,9 @@ def _items(work: Work, names: list[Name], options: Mapping[str, str]) -> list[st
     each = work.endpoint.each
     if each is None or not each.applies(options):
         return [None]
-    found: list[str | None] = [name.id for name in names if name.kind == each.kind and name.state in each.states]
-    alone: list[str | None] = [None] if each.also_without else []
-    return alone + (found or [f"EACH-{each.kind.upper()}"])
+
+    def ids(fan_out: FanOut) -> list[str]:
+        found = [name.id for name in names if name.kind == fan_out.kind and name.state in fan_out.states]
+        return found or [f"EACH-{fan_out.kind.upper()}"]
+
+    return each.items(ids)

@@ -173,10 +173,11 @@ class _Prober:
         refusal: NotOfferedError | None = None
         for endpoint in self._answering(dataset):
             each = endpoint.each if endpoint.each and endpoint.each.applies(self._connection.options) else None
-            item = self._names.get(each.kind) if each else None
-            if each and item is None and not each.also_without:
+            items = each.items(lambda one: [self._names[one.kind]] if one.kind in self._names else []) if each else [None]
+            if each and not items:
                 proof.state, proof.says = "unproven", f"asked per {each.kind}, and none is known yet"
                 return
+            item = items[-1]
             try:
                 await self._ask(dataset, endpoint, item)
             except NotOfferedError as error:

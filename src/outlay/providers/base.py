@@ -252,6 +252,9 @@ class Refusal:
 # ── Datasets ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+PAIR = " · "
+
+
 @dataclass(frozen=True, slots=True)
 class FanOut:
     """Ask once for every known name of a kind, as a path variable or a query parameter."""
@@ -266,6 +269,21 @@ class FanOut:
     """Ask once without the parameter too."""
     only_with: str | None = None
     """The option whose being set makes it necessary; without that option one request covers everything."""
+    within: FanOut | None = None
+    """Ask once for every pair of an id of this other kind and one of this kind; `Ask.item` is both, joined by `PAIR`."""
+
+    def items(self, ids: Callable[[FanOut], Iterable[str]]) -> list[str | None]:
+        """Return what is asked for one by one, where `ids` tells the ids of a fan-out's kind."""
+        if self.within is not None:
+            return [f"{outer}{PAIR}{inner}" for outer in ids(self.within) for inner in ids(self)]
+        return [None, *ids(self)] if self.also_without else [*ids(self)]
+
+    def parts(self, item: str) -> list[tuple[FanOut, str]]:
+        """Return which id of an item is whose."""
+        if self.within is None:
+            return [(self, item)]
+        outer, _, inner = item.partition(PAIR)
+        return [(self.within, outer), (self, inner)]
 
     def applies(self, options: Mapping[str, str]) -> bool:
         """Tell whether a connection with these options asks one by one."""

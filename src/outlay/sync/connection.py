@@ -11,7 +11,7 @@ from outlay.errors import AccessDeniedError, NotOfferedError, PermissionMissingE
 from outlay.model.batch import Partition
 from outlay.model.facts import Charge
 from outlay.model.problem import Problem, Severity
-from outlay.providers.base import Dataset
+from outlay.providers.base import Dataset, FanOut
 from outlay.store import Ledger
 from outlay.sync.check import check
 from outlay.sync.collect import Collector, Settled
@@ -133,12 +133,14 @@ class ConnectionSync:
         each = work.endpoint.each
         if each is None or not each.applies(self._plan.connection.options):
             return [None]
+        return each.items(lambda fan_out: self._ids(work, fan_out))
+
+    def _ids(self, work: Work, each: FanOut) -> list[str]:
         names = self._ledger.names(self._report.connection, each.kind)
-        ids: list[str | None] = [name.id for name in names if name.state in each.states]
         # An old list serves for limits. Costs of what it lacks would be missing, and a smaller total is a wrong one.
         if self._unlisted is not None and (not names or Charge in work.dataset.yields):
             raise self._unlisted
-        return [None, *ids] if each.also_without else ids
+        return [name.id for name in names if name.state in each.states]
 
     def _instead(self, work: Work, collector: Collector, error: ProviderError) -> list[Work]:
         """Return the next endpoint's windows where this one is not for us and nothing of it is committed yet."""

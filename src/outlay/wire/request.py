@@ -63,10 +63,11 @@ def build(
     if item is not None:
         if endpoint.each is None:
             raise BugError(f"{provider.id} {endpoint.name} asks for no items and was given one")
-        if endpoint.each.place == "path":
-            variables[endpoint.each.parameter] = item
-        else:
-            said.append((endpoint.each.parameter, item))
+        for each, name in endpoint.each.parts(item):
+            if each.place == "path":
+                variables[each.parameter] = name
+            else:
+                said.append((each.parameter, name))
     said += pages.first(endpoint.pages)
     body = None if endpoint.body is None else written(_document(provider, endpoint, variables), placed(endpoint, said))
     if body is None:
@@ -194,7 +195,8 @@ def _text(value: str | int) -> str:
 
 def _segment(name: str, variables: Mapping[str, str], provider: Provider, endpoint: Endpoint[Any]) -> str:
     value = variables.get(name)
-    if value is None and endpoint.each is not None and endpoint.each.parameter == name:
+    each = endpoint.each
+    if value is None and each is not None and name in (each.parameter, each.within and each.within.parameter):
         raise BugError(f"{provider.id} {endpoint.name} was asked without its {name}")
     if value is None or value in ("", ".", ".."):
         # A dot segment would lead the request, key and all, to another path than the one described.
