@@ -19,7 +19,7 @@ from outlay.wire.client import Wire
 if TYPE_CHECKING:
     from outlay.cli.settings import Settings
     from outlay.config import Connection
-    from outlay.providers.base import Dataset, Endpoint, KeyKind, Provider
+    from outlay.providers.base import Dataset, Endpoint, FanOut, KeyKind, Provider
 
 SKEW_SECONDS_MAX = 120
 _PAGE_SIZES = ("limit", "per_page", "page_size")
@@ -173,7 +173,7 @@ class _Prober:
         refusal: NotOfferedError | None = None
         for endpoint in self._answering(dataset):
             each = endpoint.each if endpoint.each and endpoint.each.applies(self._connection.options) else None
-            items = each.items(lambda one: [self._names[one.kind]] if one.kind in self._names else []) if each else [None]
+            items = each.items(self._known) if each else [None]
             if each and not items:
                 proof.state, proof.says = "unproven", f"asked per {each.kind}, and none is known yet"
                 return
@@ -187,6 +187,9 @@ class _Prober:
         if refusal is not None:
             raise refusal
         proof.state, proof.says = "unproven", "no endpoint answers for yesterday"
+
+    def _known(self, each: FanOut) -> list[str]:
+        return [self._names[each.kind]] if each.kind in self._names else []
 
     def _answering(self, dataset: Dataset) -> list[Endpoint[Any]]:
         day = self._settings.today - timedelta(days=1)

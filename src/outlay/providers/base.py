@@ -270,7 +270,7 @@ class FanOut:
     only_with: str | None = None
     """The option whose being set makes it necessary; without that option one request covers everything."""
     within: FanOut | None = None
-    """Ask once for every pair of an id of this other kind and one of this kind; `Ask.item` is both, joined by `PAIR`."""
+    """Ask once for every pair of an id of this other kind and one of this; `Ask.item` is both, joined by `PAIR`."""
 
     def items(self, ids: Callable[[FanOut], Iterable[str]]) -> list[str | None]:
         """Return what is asked for one by one, where `ids` tells the ids of a fan-out's kind."""
