@@ -50,6 +50,11 @@ def spent(acme: Any, *arguments: str) -> dict[tuple[str, str], str]:
     return {(row["currency"], row["basis"]): row["billed_cost"] for row in rows}
 
 
+def forecast_of(line: Any, connection: str) -> Any:
+    """Return what a connection's month is estimated to come to."""
+    return line.json("status", "--connection", connection)["rows"][0]["forecast"]
+
+
 def states(answer: Any) -> list[str]:
     """Return the states of an answer's rows."""
     return [row["state"] for row in answer["rows"]]
@@ -311,13 +316,15 @@ def test_enter_refuses_what_makes_no_sense(acme: Any, arguments: tuple[str, ...]
 def test_the_bill_speaks_before_what_is_entered(synced: Any, line: Any, simulator: Any) -> None:
     """For a day and service that the vendor bills, an entry stands beside the bill and is never added to it."""
     line.config, line.environ = synced.config, synced.environ
-    line("sync", "openai-test", "--since", "2026-11-20", "--quiet")
+    line("sync", "openai-test", "--since", "2026-11-01", "--quiet")
     day = ("--from", "2026-11-20", "--to", "2026-11-21", "--by", "service")
-    before = line.json("spend", *day)["rows"]
+    before, forecast = line.json("spend", *day)["rows"], forecast_of(line, "openai-test")
     service = before[0]["service"]
     entry = ("--service", service, "--amount", "1000", "--currency", "USD", "--day", "2026-11-20")
     line.json("enter", "charge", "--connection", "openai-test", *entry)
     assert line.json("spend", *day)["rows"] == before
+    assert forecast
+    assert forecast_of(line, "openai-test") == forecast
     (entered,) = line.json("spend", *day, "--basis", "entered")["rows"]
     assert entered["billed_cost"] == "1000.000000"
 

@@ -156,6 +156,7 @@ def test_days_that_were_missed_are_gaps(tmp_path: Path) -> None:
         addons = [gap for gap in spend(ledger, query, clock=late.clock).incomplete if gap.dataset == "addons"]
     lost = {day for gap in missing for day in _days(*gap.period)}
     assert {first - timedelta(days=n) for n in range(1, 6)} <= lost
+    assert TODAY - timedelta(days=12) in lost, "the day of the early sync was not over, and its rest is lost"
     assert not lost & {first + timedelta(days=n) for n in range(REACH_DAYS)}
     assert {day for gap in addons for day in _days(*gap.period)} >= {TODAY - timedelta(days=n) for n in range(1, 12)}
     for each in (early, late):

@@ -47,6 +47,8 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     """When it began to fail."""
     checked_at: datetime | None
     """When the vendor last confirmed one of them."""
+    unfinished: bool = False
+    """Whether they were last asked for before they were over, so that their last hours are not in the ledger."""
 
 
 class Coverage(msgspec.Struct, frozen=True):
@@ -88,7 +90,14 @@ class Coverage(msgspec.Struct, frozen=True):
         )
 
     def days(self, connection: str, kind: type) -> frozenset[date]:
-        """Return the days for which a connection's facts of one kind are all committed and not stale."""
+        """Return the days for which a connection's facts of one kind are all committed and not stale.
+
+        What was entered or imported is asked only where nothing is synced: it need not speak for every day.
+        """
+        described = any(
+            name == connection and self.dataset(name, dataset) is not None and self.yields(name, dataset, (kind,))
+            for name, dataset in self.datasets
+        )
         each = [
             frozenset(
                 day
@@ -98,6 +107,7 @@ class Coverage(msgspec.Struct, frozen=True):
             )
             for (name, dataset), spans_ in self.datasets.items()
             if name == connection and self.yields(connection, dataset, (kind,))
+            if not described or self.dataset(connection, dataset) is not None
         ]
         return frozenset.intersection(*each) if each else frozenset()
 
@@ -122,12 +132,16 @@ def spans(ledger: Ledger) -> Iterator[Span]:
     """
     run: list[Standing] = []
     for row in ledger.standing():
-        if run and (run[-1][:4] != row[:4] or run[-1].end != row.start):
+        if run and (run[-1][:4] != row[:4] or run[-1].end != row.start or _unfinished(run[-1]) != _unfinished(row)):
             yield _span(run)
             run = []
         run.append(row)
     if run:
         yield _span(run)
+
+
+def _unfinished(row: Standing) -> bool:
+    return row.committed and row.checked_at is not None and row.checked_at < row.end
 
 
 def _span(run: Sequence[Standing]) -> Span:
@@ -145,6 +159,7 @@ def _span(run: Sequence[Standing]) -> Span:
         problem=first.problem,
         since=None if since is None else moment(since),
         checked_at=None if checked_at is None else moment(checked_at),
+        unfinished=_unfinished(first),
     )
 
 
@@ -192,9 +207,11 @@ def _gaps(coverage: Coverage, spans_: Sequence[Span], first: date, to: date) -> 
     if dataset is not None and dataset.grain in {"reading", "names"}:
         return _reading_gaps(coverage, spans_, to)
     reasons = dict.fromkeys(_expected(coverage, dataset, spans_, first, to), NOT_SYNCED)
+    over = month_start(coverage.today) if dataset is not None and dataset.grain == "month" else coverage.today
     for span in spans_:
         for day in days_between(max(span.first, first), min(span.end, to)):
-            reasons[day] = span.problem or ""
+            lacking = span.unfinished and dataset is not None and day < over
+            reasons[day] = span.problem or (NOT_SYNCED if lacking else "")
     return [
         Incomplete(connection=connection, dataset=name, period=days, why=why, hint=hint_for(why, connection))
         for days, why in _merged(reasons)
