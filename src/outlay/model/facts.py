@@ -241,7 +241,7 @@ class Name(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     name: str | None = None
     parent_id: str | None = None
     state: str = "active"
-    """`active`, `archived` or `deleted`."""
+    """`active`, `archived`, `deleted`, or `excluded`: outside what the connection is told to read."""
     alias_of: str | None = None
     """Another id of the same thing."""
 
