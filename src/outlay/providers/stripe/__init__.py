@@ -127,10 +127,7 @@ PROVIDER = Provider(
     request_id_header="request-id",
     account_type="Account",
     sub_account_type="Connected account",
-    options=(
-        Option("account", "the id of a connected account (acct_…) that a platform's key reads"),
-        Option("meter", "the id of a billing meter (mtr_…) whose use by customers is to be read"),
-    ),
+    options=(Option("account", "the id of a connected account (acct_…) that a platform's key reads"),),
     refusals=(
         Refusal(401, "access_denied", contains="api_key_expired", hint=f"The key has expired. {_RESTRICTED}."),
         Refusal(401, "access_denied", hint=f"The key is wrong or revoked. {_RESTRICTED}."),
@@ -156,8 +153,7 @@ PROVIDER = Provider(
     offers={
         "cost": Offer("api", "Every fee and tax on every movement of the balance, in the settlement's currency. What a "
                              "Connect platform takes is a dataset of its own."),
-        "usage": Offer("api", "What customers used of one billing meter, per customer and day; named by the option "
-                              "`meter`."),
+        "usage": Offer("api", "What each customer used of each billing meter, per day: asked one by one, on demand."),
         "limits": Offer("none", "No endpoint states them: 25 requests a second for one endpoint, 100 for an account."),
         "balance": Offer("api", "Available, pending and reserved money per currency; it is the account's own."),
         "invoices": Offer("entered", "Stripe's monthly tax invoice is in the Dashboard only: enter or import it."),

@@ -12,7 +12,7 @@ from outlay.model.facts import Name, Revenue, Usage
 from outlay.model.money import Money, exact
 from outlay.model.period import Period
 from outlay.model.problem import Problem
-from outlay.providers.base import AfterId, Ask, Dataset, Endpoint, EpochWindow, FanOut, Refusal
+from outlay.providers.base import PAIR, AfterId, Ask, Dataset, Endpoint, EpochWindow, FanOut, Refusal
 from outlay.providers.stripe.amounts import Reference, identity, money, text
 from outlay.providers.stripe.fees import UPDATE
 
@@ -249,6 +249,7 @@ def summaries(page: SummaryPage, ask: Ask) -> Iterator[Usage | Problem]:
     Units:  as the meter counts; Stripe states none. Days of a meter that keeps the last value are not to be added.
     Source: https://docs.stripe.com/api/billing/meter-event-summary/list
     """
+    customer = (ask.item or "").rpartition(PAIR)[2] or None
     for row in page.data:
         period = Period.of_epoch(row.start_time, row.end_time)
         try:
@@ -257,11 +258,7 @@ def summaries(page: SummaryPage, ask: Ask) -> Iterator[Usage | Problem]:
             yield Problem(code="amount_refused", says=str(error), where=row.id, hint=UPDATE, period=period)
             continue
         yield Usage(usage_period=period, meter=row.meter, unit="count", quantity=quantity,
-                    service_name=METERS_SERVICE, user_id=ask.item)  # fmt: skip
-
-
-def _metered(options: object) -> bool:
-    return isinstance(options, dict) and bool(options.get("meter"))
+                    service_name=METERS_SERVICE, user_id=customer)  # fmt: skip
 
 
 AFTER = AfterId(send="starting_after")
@@ -285,14 +282,16 @@ METERS: Endpoint[MeterPage] = Endpoint(
 SUMMARIES: Endpoint[SummaryPage] = Endpoint(
     name="meter_usage", path="/v1/billing/meters/{meter}/event_summaries", page=SummaryPage, facts=summaries,
     window=EpochWindow("start_time", "end_time", days_max=31), pages=AFTER,
-    query={"limit": 100, "value_grouping_window": "day"}, each=FanOut("customer", "customer", place="query"),
+    query={"limit": 100, "value_grouping_window": "day"},
+    each=FanOut("customer", "customer", place="query", within=FanOut("meter", "meter")),
     refusals=(_EVENTS,),
 )  # fmt: skip
 
 DATASETS = (
     Dataset("invoices", "Invoices to customers, by line", (Revenue,), (INVOICES,), horizon_days=90, repeats="latest"),
-    Dataset("meters", "Billing meters", (Name,), (METERS,), grain="names", order=0, when=_metered),
-    Dataset("customers", "Customers with invoices", (Name,), (CUSTOMERS,), grain="names", order=0, when=_metered,
+    # A meter answers for one customer at a time: names and use are read where they are asked for.
+    Dataset("meters", "Billing meters", (Name,), (METERS,), grain="names", order=0, default=False),
+    Dataset("customers", "Customers with invoices", (Name,), (CUSTOMERS,), grain="names", order=0, default=False,
             repeats="latest"),
-    Dataset("meter_usage", "What customers used, by meter", (Usage,), (SUMMARIES,), when=_metered),
+    Dataset("meter_usage", "What customers used, by meter", (Usage,), (SUMMARIES,), default=False),
 )  # fmt: skip
