@@ -36,8 +36,8 @@ class Event:
 
 
 def doubled(event: Event) -> Event:
-    """Return twice as much, which is never nothing."""
-    dollars = EXACT.multiply(event.dollars, Decimal(2)) or Decimal("0.25")
+    """Return twice as much; of inference so much that no month's credits cover it."""
+    dollars = EXACT.multiply(event.dollars, Decimal(2)) + (25 if event.kind == INFERENCE else Decimal("0.25"))
     return replace(event, dollars=dollars, quantity=EXACT.multiply(event.quantity, Decimal(2)))
 
 
@@ -64,12 +64,13 @@ class HuggingFaceAccount(Account):
         chance = self.plot.random("events", owner, day)
         if self.plot.rows_per_day is not None:
             rows = self.plot.rows_per_day if owner == USER else 0
-            return [self._job(chance, owner, day, n) for n in range(rows)]
-        if chance.random() < 0.3:
+            return [self._run(chance, owner, day, n) for n in range(rows)]
+        if self.plot.random("quiet", day).random() < 0.1:
             return []
-        events = [self._routed(chance, owner, day, n) for n in range(chance.randrange(0, 4))]
-        events += [self._job(chance, owner, day, n) for n in range(chance.randrange(0, 3))]
+        events = [self._routed(chance, owner, day, n) for n in range(chance.randrange(1, 4))]
+        # A run of an earlier month can no longer be asked for, so it is neither the first nor the last to be restated.
         events += [self._run(chance, owner, day, n) for n in range(chance.randrange(0, 2))]
+        events += [self._job(chance, owner, day, n) for n in range(chance.randrange(1, 3))]
         return events
 
     def _routed(self, chance: Random, owner: str, day: date, n: int) -> Event:
@@ -106,10 +107,12 @@ class HuggingFaceAccount(Account):
         """Return what one kind of use cost before credits."""
         return exact_sum(event.dollars for _, event in self.events(owner, first, end, kind))
 
-    def covered(self, owner: str, month: date) -> Decimal:
-        """Return what the included credits of a month cover."""
-        used = self.spent(owner, month, following(month), INFERENCE)
-        return min(used, Decimal(0) if self.plot.empty else INCLUDED[owner])
+    def covered(self, owner: str, day: date) -> Decimal:
+        """Return what the included credits of the month cover of a day's inference, the first use first."""
+        included = Decimal(0) if self.plot.empty else INCLUDED[owner]
+        month, end = day.replace(day=1), day + timedelta(days=1)
+        before, after = (min(self.spent(owner, month, until, INFERENCE), included) for until in (day, end))
+        return after - before
 
     def truth(self, scope: str | None = None) -> Truth:
         """Return the true facts of everyone whose bill the user sees, or of one of them."""
@@ -127,7 +130,7 @@ class HuggingFaceAccount(Account):
         account = None if owner == USER else owner
         charges = []
         for event in self.diaries[owner].on(day):
-            if event.kind == RUN and day < self.plot.today.replace(day=1):
+            if event.kind == RUN and day < self.plot.today.replace(day=1) and self.plot.rows_per_day is None:
                 continue  # only the present period can be asked for
             service = (
                 SERVICES.get(event.kind) or {"Spaces": "Spaces", "Endpoints": "Inference Endpoints"}[event.product[0]]
@@ -137,7 +140,8 @@ class HuggingFaceAccount(Account):
                 TrueCharge(day, account, service, resource, event.dollars, quantity=event.quantity,
                            dims={"service": service})
             )  # fmt: skip
-        if day.day == 1 and (covered := self.covered(owner, day)):
+        # The vendor states credits for whole months alone.
+        if covered := self.covered(owner, day):
             service = SERVICES[INFERENCE]
             charges.append(TrueCharge(day, account, "included-credits", None, -covered, dims={"service": service}))
         return charges
