@@ -1,0 +1,223 @@
+"""The words in which a provider says how it is asked: windows, pages, auth, documents, quotas and refusals.
+
+Each has one interpreter in `outlay.wire`. They are imported from `outlay.providers.base`, with all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+# ── Windows: how a span of time is asked for ─────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class EpochWindow:
+    """Send start and exclusive end as Unix times."""
+
+    start: str
+    end: str
+    days_max: int = 366
+    """The longest span one request may ask for."""
+    per_second: int = 1
+    """1000 where the vendor counts milliseconds."""
+    by_month: bool = False
+    """One request a calendar month, whatever `days_max` says."""
+
+
+@dataclass(frozen=True, slots=True)
+class IsoWindow:
+    """Send start and exclusive end as RFC 3339 times at midnight UTC."""
+
+    start: str
+    end: str
+    """Empty where the answer always reaches to this moment: then only the start is sent."""
+    days_max: int = 366
+
+
+@dataclass(frozen=True, slots=True)
+class DayText:
+    """Send one UTC day as `YYYY-MM-DD`; one request a day."""
+
+    name: str
+    days_max: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class DayParts:
+    """Send one UTC day as separate integers; one request a day."""
+
+    year: str = "year"
+    month: str = "month"
+    day: str = "day"
+    days_max: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class MonthParts:
+    """Send one UTC month as separate integers; one request a month."""
+
+    year: str = "year"
+    month: str = "month"
+    days_max: int = 31
+
+
+@dataclass(frozen=True, slots=True)
+class NoWindow:
+    """Send no time: the answer is the state at this moment."""
+
+    days_max: int = 1
+
+
+Window = EpochWindow | IsoWindow | DayText | DayParts | MonthParts | NoWindow
+
+
+# ── Pages: how an answer goes on ─────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class One:
+    """The first answer is the whole answer."""
+
+    pages_max: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Send back an opaque cursor read from a field of the page.
+
+    `more` names a boolean field that says whether to go on; without it a null cursor is the end. A page that says
+    there is more and gives no cursor, or a cursor seen before, is an error and never an end.
+    """
+
+    send: str
+    read: str
+    more: str | None = None
+    pages_max: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class AfterId:
+    """Send the id of the last row, read from `read`, until `more` is false."""
+
+    send: str
+    read: str = "last_id"
+    more: str = "has_more"
+    pages_max: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class PageNumber:
+    """Count pages from 1 until `more` is false or absent."""
+
+    send: str
+    more: str
+    pages_max: int = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class JsonApi:
+    """Count pages from 1 until the one that `last` names; `current` says which one an answer is.
+
+    An answer that is another page than the one asked for is an error, so that no page is read twice or left out.
+    """
+
+    send: str = "page[number]"
+    current: str = "meta.page.current_page"
+    last: str = "meta.page.last_page"
+    pages_max: int = 10_000
+
+
+Pages = One | Cursor | AfterId | PageNumber | JsonApi
+
+
+# ── Auth ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """Send `Authorization: Bearer <credential>`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Send the credential in a header of its own; credentials with one of `bearer_prefixes` go as a bearer token."""
+
+    name: str
+    bearer_prefixes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ByOption:
+    """Carry the credential one way where a connection sets an option, and another way where it does not."""
+
+    option: str
+    then: Bearer | Header
+    otherwise: Bearer | Header
+
+
+Auth = Bearer | Header | ByOption
+
+
+# ── Documents ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GraphQL:
+    """Ask with a GraphQL query: window, fan-out item and page are written into its variables.
+
+    An answer of status 200 whose `errors` is not empty is a refusal, however much data came with it: refusals of
+    status 200 are matched against `errors` alone.
+    """
+
+    document: str
+    """One query operation. Raises: ValueError for anything that could write."""
+    variables: Mapping[str, object] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Variables that are filled from the provider's `variables`."""
+
+    def __post_init__(self) -> None:
+        if not self.document.lstrip().startswith("query") or "mutation" in self.document:
+            raise ValueError("a GraphQL document here is one query and nothing else")
+
+
+# ── Quotas and refusals ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `requests` in any `seconds`, as the vendor documents it."""
+
+    requests: int
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaHeaders:
+    """The headers in which the vendor says what is left; `reset` is Unix seconds, seconds from now or a time.
+
+    `policies` is the structured form in which one header names several quotas, `"api";r=0;t=12`: `remaining` and
+    `reset` are then both that header's name.
+    """
+
+    remaining: str
+    reset: str
+    reset_form: str = "epoch"
+    """`epoch`, `seconds`, `time` or `policies`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a vendor's own way of saying no means.
+
+    Matched in order: `status`, then `contains` in the body's text without regard to case. `means` is the `code` of the
+    error in `outlay.errors` (`access_denied`, `permission_missing`, `not_offered`, `out_of_quota`, `retry_later`,
+    `gone`, `request_refused`) or `empty`: a complete answer without rows.
+    """
+
+    status: int
+    means: str
+    contains: str = ""
+    header: str = ""
+    """Also require this response header to be present (`name`) or to have a value (`name: value`)."""
+    hint: str | None = None
