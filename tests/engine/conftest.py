@@ -34,7 +34,8 @@ TODAY = date(2026, 11, 22)
 LEVELS = ("organization", "user", "enterprise")
 KEYS = {"openai": "sim-openai-admin", "anthropic": "sim-anthropic-admin", "github": "sim-github-classic",
         "elevenlabs": "sim-elevenlabs-reader",
-        "stripe": "sim-stripe-restricted", "supabase": "sim-supabase-full"}  # fmt: skip
+        "stripe": "sim-stripe-restricted", "supabase": "sim-supabase-full",
+        "railway": "sim-railway-workspace"}  # fmt: skip
 ROWS = {
     "openai": ("project_id", "line_item", "api_key_id"),
     "anthropic": (

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from outlay.providers import anthropic, deepseek, elevenlabs, github, lemonsqueezy, openai, stripe, supabase
+from outlay.providers import (
+    anthropic,
+    deepseek,
+    elevenlabs,
+    github,
+    huggingface,
+    lemonsqueezy,
+    openai,
+    railway,
+    stripe,
+    supabase,
+)
 from outlay.providers.base import Provider
 
 PROVIDERS: tuple[Provider, ...] = (
@@ -10,8 +21,10 @@ PROVIDERS: tuple[Provider, ...] = (
     anthropic.PROVIDER,
     github.PROVIDER,
     elevenlabs.PROVIDER,
+    huggingface.PROVIDER,
     deepseek.PROVIDER,
     stripe.PROVIDER,
     lemonsqueezy.PROVIDER,
     supabase.PROVIDER,
+    railway.PROVIDER,
 )

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from outlay.simulator.faces import anthropic, deepseek, elevenlabs, github, lemonsqueezy, openai, stripe, supabase
+from outlay.simulator.faces import (
+    anthropic,
+    deepseek,
+    elevenlabs,
+    github,
+    huggingface,
+    lemonsqueezy,
+    openai,
+    railway,
+    stripe,
+    supabase,
+)
 from outlay.simulator.faces.base import Face
 
 FACES: dict[str, Face] = {
@@ -12,9 +23,11 @@ FACES: dict[str, Face] = {
         anthropic.FACE,
         github.FACE,
         elevenlabs.FACE,
+        huggingface.FACE,
         deepseek.FACE,
         stripe.FACE,
         lemonsqueezy.FACE,
         supabase.FACE,
+        railway.FACE,
     )
 }
