@@ -257,7 +257,7 @@ def _dataset(dataset: Dataset) -> tuple[str, ...]:
         ", ".join(kind.__name__ for kind in dataset.yields),
         dataset.grain,
         f"{dataset.horizon_days} d" if dataset.grain in {"day", "month"} else "",
-        f"{dataset.lookback_days} d" if dataset.lookback_days else "",
+        f"{dataset.lookback_days} d" if dataset.lookback_days is not None else "",
         _yes(dataset.default) + (", where the options ask for it" if dataset.when else ""),
         ", ".join(dict.fromkeys(code(endpoint.path) for endpoint in dataset.endpoints)),
     )

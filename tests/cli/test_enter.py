@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import zipfile
-from datetime import timedelta
+from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from outlay.simulator import World
+
+TODAY = date(2026, 11, 22)
 HEAD = "day,service,sku,amount,currency,quantity,unit,description\n"
 FILE = (
     HEAD
@@ -196,6 +200,26 @@ def test_sources_of_ones_own_stand_apart(acme: Any, tmp_path: Path) -> None:
     acme("import", path)
     acme("import", path, "--name", "second")
     assert spent(acme)["USD", "entered"] == "8.000000"
+
+
+def test_a_vendors_export_equals_the_truth(line: Any, tmp_path: Path) -> None:
+    """A ZIP of two files of one vendor, as its page exports it, is recognised and is the world's truth, twice too."""
+    from outlay.simulator.worlds.deepseek import DeepSeekAccount
+
+    line.config = tmp_path / "outlay.toml"
+    line.config.write_text('[connections.deep]\nprovider = "deepseek"\ncredential = "none:"\n')
+    world = World(7, TODAY, 40).account("deepseek")
+    assert isinstance(world, DeepSeekAccount)
+    path = file(tmp_path, world.export(TODAY - timedelta(days=20), TODAY), "export.zip")
+    assert set(states(line.json("import", path))) == {"new"}
+    assert set(states(line.json("import", path))) == {"unchanged"}
+    truth = world.truth().spend(("currency", "day"), TODAY - timedelta(days=20), TODAY)
+    rows = line.json("spend", *YEAR, "--by", "day")["rows"]
+    found = {(row["currency"], row["day"]): Decimal(row["billed_cost"]) for row in rows if row["basis"] == "billed"}
+    assert found
+    assert {key: cost for key, cost in found.items() if cost} == {
+        (currency, str(day)): spend.billed for (currency, day), spend in truth.items() if spend.billed
+    }
 
 
 def test_an_import_is_taken_back(acme: Any, tmp_path: Path) -> None:

@@ -223,8 +223,8 @@ class Import:
 
     A ZIP is opened by the importer, within bounds, and each file in it is offered by itself: both functions see the
     plain content and never an archive. `extract` is pure, yields the file's facts in its order, says every row it
-    cannot read as a `Problem`, and never lets a key through. A fact's own period is the partition it replaces, so
-    importing a file twice, or a longer file that holds it, changes nothing.
+    cannot read as a `Problem`, and never lets a key through. The UTC day a fact begins in is the partition it replaces,
+    so importing a file twice, or a longer file that holds it, changes nothing.
     """
 
     dataset: str
