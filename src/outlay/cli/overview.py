@@ -10,16 +10,16 @@ from outlay.cli.output.numbers import money, percent, quantity
 
 if TYPE_CHECKING:
     from outlay.analysis.answer import Answer
-    from outlay.analysis.status import StatusRow
+    from outlay.analysis.status import Nearest, StatusRow
 
 _LINE = (
     Column("connection", "Connection"),
     Column("month", "This month", Kind.SHARE),
     Column("by_month_end", "Forecast", Kind.SHARE),
-    Column("known", "Basis", keep=6),
+    Column("known", "Basis"),
     Column("nearest", "Nearest limit"),
-    Column("left", "Balance", Kind.SHARE),
-    Column("checked", "Checked", keep=7),
+    Column("left", "Balance", Kind.SHARE, keep=4),
+    Column("checked", "Checked", keep=5),
     Column("state", "State"),
 )
 """What a table shows of a connection."""
@@ -73,7 +73,7 @@ def _line(row: StatusRow, now: datetime) -> dict[str, object]:
         "month": _joined(f"{money(one.billed_cost, one.currency)} {one.currency}" for one in row.spend),
         "by_month_end": _joined(f"{money(one.billed_cost, one.currency)} {one.currency}" for one in row.forecast),
         "known": _joined(dict.fromkeys(str(one.basis) for one in row.spend)),
-        "nearest": None if nearest is None else f"{nearest.name} {percent(nearest.used, nearest.quota) or ''}",
+        "nearest": None if nearest is None else f"{nearest.name} {_share(nearest)}",
         "left": _joined(
             f"{money(one.amount, one.currency)} {one.currency}"
             if one.currency
@@ -83,6 +83,11 @@ def _line(row: StatusRow, now: datetime) -> dict[str, object]:
         "checked": None if row.checked_at is None else age(now, row.checked_at),
         "state": "never synced" if row.checked_at is None else "stale" if row.stale_since else _trouble(row),
     }
+
+
+def _share(limit: Nearest) -> str:
+    # A no-break space: a number and its unit stay on one line.
+    return (percent(limit.used, limit.quota) or "").replace(" ", "\u00a0")
 
 
 def _trouble(row: StatusRow) -> str:
