@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -16,9 +17,11 @@ from outlay.model.period import Period
 from outlay.model.problem import Problem, Severity
 from outlay.providers.base import HEAD_BYTES
 from outlay.providers.deepseek import PROVIDER
-from outlay.providers.deepseek.export import IMPORT
+from outlay.providers.deepseek.export import IMPORTS
 from outlay.simulator import World
 from outlay.simulator.worlds.deepseek import DeepSeekAccount
+from outlay.sync import imports
+from outlay.sync.entries import state_typed
 
 KEY = "sim-deepseek-key"
 ONLY: dict[str, Any] = {"providers": ("deepseek",), "keys": {"deepseek": KEY}}
@@ -36,6 +39,11 @@ def account(seed: int) -> DeepSeekAccount:
     return cast(DeepSeekAccount, World(seed, TODAY, 40).account("deepseek"))
 
 
+def account_of(bench: Any) -> DeepSeekAccount:
+    """Return the account behind a bench's key."""
+    return cast(DeepSeekAccount, bench.world.account("deepseek"))
+
+
 def members(packed: bytes) -> dict[str, bytes]:
     """Return the files of an export."""
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
@@ -45,8 +53,8 @@ def members(packed: bytes) -> dict[str, bytes]:
 def read(content: str | bytes) -> list[Fact | Problem]:
     """Return what a file of the export says."""
     data = content.encode() if isinstance(content, str) else content
-    assert IMPORT.identify("renamed.txt", data[:HEAD_BYTES])
-    return list(IMPORT.extract(data))
+    [form] = [each for each in IMPORTS if each.identify("renamed.txt", data[:HEAD_BYTES])]
+    return list(form.extract(data))
 
 
 def problems(report: Any) -> set[tuple[str, str]]:
@@ -142,6 +150,42 @@ def test_the_export_equals_the_truth(seed: int, dated: bool) -> None:
     assert used == truth.usage(("day", "meter", "model", "api_key_name"))
 
 
+def imported(bench: Any, path: Path) -> tuple[Any, list[str]]:
+    """Import a file as the command does; return what was read and the state of each day's partition."""
+    found = imports.read(path, PROVIDER, clock=bench.clock)
+    with bench.ledger() as ledger:
+        done = state_typed(
+            ledger, bench.connection("deepseek"), found.partitions, reason="import", by="export", clock=bench.clock
+        )
+    return found, [outcome.state for outcome in done.outcomes]
+
+
+def test_the_imported_export_is_the_spend(bench: Make, tmp_path: Path) -> None:
+    """The ZIP as it came is billed cost in the ledger; again changes nothing, and one of its files harms no other."""
+    one = bench(7, **ONLY)
+    one.sync()
+    packed = account_of(one).export(one.first, TODAY)
+    archive = tmp_path / "export.zip"
+    archive.write_bytes(packed)
+    found, states = imported(one, archive)
+    assert not found.problems
+    assert set(states) == {"new"}
+    truth = one.world.truth("deepseek").spend(("day", "sku"), one.first, TODAY)
+
+    def spent() -> dict[Any, Decimal]:
+        rows = one.rows("SELECT ChargePeriodStart::DATE, SkuId, x_Basis, sum(BilledCost) FROM charges GROUP BY ALL")
+        assert {row[2] for row in rows} == {"billed"}
+        return {(row[0], row[1]): row[3] for row in rows}
+
+    assert spent() == {key: spend.billed for key, spend in truth.items()}
+    assert set(imported(one, archive)[1]) == {"unchanged"}
+    for name, data in members(packed).items():
+        (tmp_path / name).write_bytes(data)
+        assert set(imported(one, tmp_path / name)[1]) == {"unchanged"}
+    assert spent() == {key: spend.billed for key, spend in truth.items()}
+    assert one.rows("SELECT count(*) > 0 FROM usage") == [(True,)]
+
+
 def test_the_key_column_goes_nowhere() -> None:
     """Neither a fact nor a problem holds what stands in the column of keys."""
     good = f"u-1,{SPAN},deepseek-flash,website,{HIDDEN},output_tokens,0.0000006,12"
@@ -228,5 +272,4 @@ def test_a_file_of_nothing_but_its_header_is_empty() -> None:
 )
 def test_other_files_are_not_taken_for_an_export(head: bytes) -> None:
     """Archives, Outlay's own CSV, other texts and no text at all are not of this form."""
-    assert not IMPORT.identify("cost-2026-11.csv", head)
-    assert PROVIDER.imports == (IMPORT,)
+    assert not any(form.identify("cost-2026-11.csv", head) for form in PROVIDER.imports)

@@ -24,7 +24,7 @@ PROBLEMS_MAX = 100
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What a file holds: the form it is of, its partitions, and what is wrong with it or worth knowing.
+    """What a file holds: the form it begins with, its partitions, and what is wrong with it or worth knowing.
 
     Null: `partitions` is empty when anything is wrong, for then nothing of the file may be committed.
     """
@@ -47,35 +47,38 @@ def forms(provider: Provider) -> tuple[Import, ...]:
 def read(path: Path, provider: Provider, *, name: str | None = None, clock: Clock = system_clock) -> Read:
     """Return what a file says, line by line, before anything is committed.
 
+    Each form has a dataset of its own, so that a part of an archive imported alone leaves the rest as it was.
     `name` keeps several sources of one form apart: the facts stand in `import.NAME`.
-    Raises: ConfigError when it cannot be opened or is of no form that is known.
+    Raises: ConfigError when it cannot be opened, is of no form that is known, or of two where one was named.
     """
     found = contents(path)
     known = forms(provider)
     told = [(each, form) for each in found if (form := _form(each, known)) is not None]
     if not told:
         raise _unknown(path, provider)
-    first = told[0][1]
-    form = first if name is None else replace(first, dataset=f"import.{name}")
-    facts: list[Fact] = []
+    held = list(dict.fromkeys(form for _, form in told))
+    if name is not None and len(held) > 1:
+        raise ConfigError(
+            f"{path.name} holds files of two forms: {held[0].title}, and {held[1].title}",
+            hint="Import them without --name, or one by one.",
+        )
+    facts: dict[Import, list[Fact]] = {form: [] for form in held}
     problems: list[Problem] = []
     for skipped in (each for each in found if _form(each, known) is None):
         says = "it is of no form that is known, and was left out"
         problems.append(Problem(code="import_skipped", says=says, where=skipped.name, severity=Severity.NOTE))
-    for content, each in told:
-        if each is not first:
-            raise ConfigError(
-                f"{path.name} holds files of two forms: {first.title}, and {each.title}", hint="Import them one by one."
-            )
-        where = content.name if len(found) > 1 else ""
-        _extract(form, content, facts, problems, where)
-    partitions: tuple[Typed, ...] = ()
+    for content, form in told:
+        _extract(form, content, facts[form], problems, content.name if len(found) > 1 else "")
+    partitions: list[Typed] = []
     if not any(problem.severity is Severity.FATAL for problem in problems):
-        partitions, more = _checked(form, by_days(form.dataset, facts, clock()))
-        problems += more
+        for form in held:
+            dataset = form.dataset if name is None else f"import.{name}"
+            done, more = _checked(form, by_days(dataset, facts[form], clock()))
+            partitions += done
+            problems += more
     if any(problem.severity is Severity.FATAL for problem in problems):
-        partitions = ()
-    return Read(form, partitions, tuple(problems))
+        partitions = []
+    return Read(held[0], tuple(partitions), tuple(problems))
 
 
 def _form(content: Content, known: Sequence[Import]) -> Import | None:

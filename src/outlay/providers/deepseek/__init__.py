@@ -97,7 +97,7 @@ PROVIDER = Provider(
                 hint="Keys have no scopes: whoever has this one can spend the balance. Keep one for Outlay alone."),
     ),
     datasets=(Dataset("balance", "Prepaid balance, per currency", (Balance,), (BALANCE,), grain="reading"),),
-    imports=(export.IMPORT,),
+    imports=export.IMPORTS,
     services={export.SERVICE: Service("AI and Machine Learning", "Generative AI")},
     default_service=Service("AI and Machine Learning", "Generative AI"),
     account_type="Account",

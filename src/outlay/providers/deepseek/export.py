@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal, InvalidOperation
 
@@ -22,7 +22,7 @@ from outlay.model.problem import Problem, Severity
 from outlay.providers.base import Import
 
 SERVICE = "DeepSeek API"
-DATASET = "import.usage_export"
+AMOUNTS = "import.usage_export"
 _SPAN = frozenset({"start_time_iso", "end_time_iso"})
 _COST = frozenset({"model", "wallet_type", "cost", "currency"})
 _AMOUNT = frozenset({"model", "api_key_name", "type", "amount"})
@@ -40,36 +40,44 @@ _REPORT = "Report the file's header and this line without its amounts; nothing o
 Row = Mapping[str, str]
 
 
-def identify(_name: str, head: bytes) -> bool:
-    """Tell whether a file begins with the columns of a cost or an amount file, whatever it is called."""
-    first = head.decode("utf-8-sig", errors="replace").partition("\n")[0]
-    return _kind([cell.strip().strip('"') for cell in first.split(",")]) is not None
+def _begins_with(columns: frozenset[str]) -> Callable[[str, bytes], bool]:
+    """Return what tells whether a file begins with these columns and a day, whatever the file is called."""
+
+    def identify(_name: str, head: bytes) -> bool:
+        first = head.decode("utf-8-sig", errors="replace").partition("\n")[0]
+        names = {cell.strip().strip('"') for cell in first.split(",")}
+        return names >= columns and (names >= _SPAN or "utc_date" in names)
+
+    return identify
 
 
-def extract(content: bytes) -> Iterator[Fact | Problem]:
-    """Turn a cost file into charges or an amount file into usage; the key column is never read.
+def _rows(content: bytes) -> Iterator[tuple[str, Row]]:
+    reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+    yield from ((f"line {number}", row) for number, row in enumerate(reader, 2))
 
-    Order: charges as the file has them; usage by first appearance, lines that differ in the key alone added up.
+
+def costs(content: bytes) -> Iterator[Fact | Problem]:
+    """Turn a cost file into charges, in the file's order."""
+    try:
+        for where, row in _rows(content):
+            yield from _charges(row, where)
+    except (UnicodeDecodeError, csv.Error) as error:
+        yield _unreadable(error)
+
+
+def amounts(content: bytes) -> Iterator[Fact | Problem]:
+    """Turn an amount file into usage; the key column is never read.
+
+    Order: by first appearance, lines that differ in the key alone added up.
     """
     try:
-        reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
-        kind = _kind(reader.fieldnames or ())
-        if kind is None:
-            yield Problem(code="unknown_object", says="the columns are of no known export", where="line 1", hint=_AGAIN)
-        elif kind == "cost":
-            for number, row in enumerate(reader, 2):
-                yield from _charges(row, f"line {number}")
-        else:
-            yield from _usage(reader)
+        yield from _usage(_rows(content))
     except (UnicodeDecodeError, csv.Error) as error:
-        yield Problem(code="unknown_object", says=f"this is no readable CSV: {error}", hint=_AGAIN)
+        yield _unreadable(error)
 
 
-def _kind(columns: object) -> str | None:
-    names = frozenset(columns) if isinstance(columns, list | tuple) else frozenset()
-    if not (names >= _SPAN or "utc_date" in names):
-        return None
-    return "cost" if names >= _COST else "amount" if names >= _AMOUNT else None
+def _unreadable(error: Exception) -> Problem:
+    return Problem(code="unknown_object", says=f"this is no readable CSV: {error}", hint=_AGAIN)
 
 
 def _charges(row: Row, where: str) -> Iterator[Charge | Problem]:
@@ -110,11 +118,10 @@ def _charges(row: Row, where: str) -> Iterator[Charge | Problem]:
         )
 
 
-def _usage(rows: Iterator[Row]) -> Iterator[Usage | Problem]:
+def _usage(rows: Iterator[tuple[str, Row]]) -> Iterator[Usage | Problem]:
     """Yield tokens and requests; two keys of one name are one line, for only their names are kept."""
     sums: dict[tuple[Period, str, str, str, str], Decimal] = {}
-    for number, row in enumerate(rows, 2):
-        where = f"line {number}"
+    for where, row in rows:
         try:
             meter = _text(row, "type")
             key = (_period(row), _text(row, "model"), row.get("api_key_name") or "", meter, row.get("price") or "")
@@ -140,7 +147,7 @@ def _usage(rows: Iterator[Row]) -> Iterator[Usage | Problem]:
             model=model,
             api_key_id=name or None,
             # Where hits and misses stand beside it, the older total of input tokens holds them.
-            part_of=DATASET if meter == "input_tokens" and key[:3] in split else None,
+            part_of=AMOUNTS if meter == "input_tokens" and key[:3] in split else None,
             details={"price": price} if price else None,
         )
 
@@ -163,12 +170,8 @@ def _refused(error: Exception, where: str) -> Problem:
     return Problem(code="amount_refused", says=str(error), where=where, hint=_AGAIN)
 
 
-IMPORT = Import(
-    dataset=DATASET,
-    title="DeepSeek's usage export",
-    where="platform.deepseek.com/usage, Export: a ZIP with a cost and an amount file; set the browser's time zone to "
-    "UTC for UTC days.",
-    yields=(Charge, Usage),
-    identify=identify,
-    extract=extract,
+_WHERE = "platform.deepseek.com/usage, Export: a ZIP; set the browser's time zone to UTC for UTC days"
+IMPORTS = (
+    Import("import.cost_export", "DeepSeek's cost export", _WHERE, (Charge,), _begins_with(_COST), costs),
+    Import(AMOUNTS, "DeepSeek's usage export", _WHERE, (Usage,), _begins_with(_AMOUNT), amounts),
 )
