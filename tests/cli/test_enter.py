@@ -194,6 +194,19 @@ def test_too_many_files_in_an_archive(acme: Any, tmp_path: Path) -> None:
     assert result.exit_code == 2
 
 
+def test_what_is_imported_and_entered_makes_a_focus_file(acme: Any, tmp_path: Path) -> None:
+    """Units of one's own stay usage, so that the export of the charges keeps to FOCUS in every version."""
+    acme("import", file(tmp_path, FILE + "2026-11-05,API,widgets,4,USD,3,my widgets,\n"))
+    entry = ("--amount", "25", "--currency", "USD", "--sku", "plan-pro")
+    assert acme("enter", "subscription", "--service", "Plan", *entry, "--from", "2026-10-14").exit_code == 0
+    assert acme("enter", "charge", "--service", "Tax", *entry[:4], "--category", "tax").exit_code == 0
+    for version in ("1.2", "1.3", "1.4"):
+        out = ("--out", str(tmp_path / "focus.csv"), "--version", version)
+        result = acme("export", "focus", *out, *YEAR)
+        assert result.exit_code == 0, result.output
+    assert "my widgets" in {row["unit"] for row in acme.json("usage", *YEAR)["rows"]}
+
+
 def test_sources_of_ones_own_stand_apart(acme: Any, tmp_path: Path) -> None:
     """Files of two names that speak of one day do not replace each other."""
     path = file(tmp_path, FILE)

@@ -75,6 +75,22 @@ def test_list_prices_are_priced_and_never_billed(seed: int, bench: Callable[...,
     assert one.rows("SELECT * FROM invoices") == one.rows("SELECT * FROM balances") == []
 
 
+def test_list_prices_keep_to_focus_and_leave_the_bill_alone(bench: Callable[..., Any], tmp_path: Path) -> None:
+    """An export holds them only where priced charges are asked for, and then they keep to every version of FOCUS."""
+    from outlay import export
+    from outlay.model.basis import Basis
+
+    one = bench(providers=("supabase",))
+    one.sync()
+    with one.ledger() as ledger:
+        for version in ("1.2", "1.3", "1.4"):
+            wanted: dict[str, Any] = {"from_": TODAY, "to": TODAY + timedelta(days=1), "version": version}
+            priced = export.focus(ledger, tmp_path / "priced.csv", bases=(Basis.PRICED,), **wanted)
+            assert priced.rows > 0
+            assert priced.checked.passed, priced.checked.problems
+            assert export.focus(ledger, tmp_path / "stated.csv", **wanted).rows == 0
+
+
 def test_disks_are_levels_and_hours(bench: Callable[..., Any]) -> None:
     """Provisioned gigabytes count for 24 hours and say that they are derived; use is a limit, in bytes, per project."""
     one = bench(providers=("supabase",))

@@ -19,6 +19,7 @@ from outlay.model.facts import Category, Charge, Fact, Usage
 from outlay.model.money import Money, exact
 from outlay.model.period import Period
 from outlay.model.problem import Problem
+from outlay.model.units import UNITS
 from outlay.providers.base import Import
 from outlay.sync.check import natural_key
 
@@ -149,8 +150,8 @@ def _facts(row: Mapping[str, str]) -> Iterator[Fact]:
 def _charge(row: Mapping[str, str], period: Period, quantity: Decimal | None) -> Charge:
     category = _category(row.get("category", ""))
     sku = row.get("sku") or None
-    # FOCUS ties a consumed quantity to usage of a SKU with a price; of anything else it is told as usage alone.
-    consumed = quantity if sku and category is Category.USAGE else None
+    # FOCUS ties a consumed quantity to usage of a SKU with a price, in units it can spell; others are usage alone.
+    consumed = quantity if sku and category is Category.USAGE and row.get("unit") in UNITS else None
     return Charge(
         charge_period=period,
         billed_cost=money(row["amount"], row["currency"]),

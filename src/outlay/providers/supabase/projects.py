@@ -157,7 +157,7 @@ def addons(page: Addons, ask: Ask) -> Iterator[Charge | Problem]:
             consumed_quantity=HOURS if hourly else None,
             consumed_unit="hours" if hourly else None,
             pricing_quantity=HOURS if hourly else None,
-            pricing_unit="hours" if hourly else None,
+            pricing_unit="Hours" if hourly else None,
             list_unit_price=exact(price.amount) if hourly else None,
             sub_account_id=ask.item,
             price_list_version=day.isoformat(),
