@@ -249,7 +249,10 @@ def test_a_restated_day_is_replaced_whole(kind: str, bench: Make) -> None:
     """The ledger follows the vendor and never adds."""
     one = bench(7, **ONLY, days=5)
     one.sync()
-    one.world.restate("railway", one.world.today - timedelta(days=2), kind)
+    truth = one.world.truth("railway")
+    one.world.restate(
+        "railway", max(each.day for each in truth.charges(one.first, one.world.today) if each.billed), kind
+    )
     report = one.sync()
     restated = {each.dataset: each.restated for each in report.connections[0].datasets if each.restated}
     assert ("usage" in restated) == (kind != "nothing")

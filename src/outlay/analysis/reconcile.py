@@ -46,7 +46,8 @@ _SQL = """
                 basis, billing_account_id)
     )
     SELECT said.connection, said.dataset, said.service_name, said.period_start, said.period_end, said.currency,
-           said.billed_cost, said.list_cost, said.tolerance, said.account, said.basis, coalesce(sum(BilledCost), 0), coalesce(sum(ListCost), 0),
+           said.billed_cost, said.list_cost, said.tolerance, said.account, said.basis,
+           coalesce(sum(BilledCost), 0), coalesce(sum(ListCost), 0),
            count(x_Connection) = count(ListCost)
     FROM said LEFT JOIN charges
       ON x_Connection = said.connection AND x_Dataset = said.dataset AND BillingCurrency = said.currency

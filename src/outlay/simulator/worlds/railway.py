@@ -27,7 +27,7 @@ PRICES: dict[str, tuple[Decimal, Decimal]] = {
 }
 MEASURED = (*PRICES, "NETWORK_RX_GB", "EPHEMERAL_DISK_USAGE_GB", "CPU_USAGE_2")
 _RANGES = {"CPU_USAGE": 2880, "MEMORY_USAGE_GB": 9000, "NETWORK_TX_GB": 12, "NETWORK_RX_GB": 30}
-DELETED_DAYS_AGO = 12
+DELETED_ON = date(2026, 11, 10)
 ANCHOR_DAY = 8
 MAIN, SIDE = "main", "side"
 
@@ -115,7 +115,7 @@ class RailwayAccount(Account):
         return str(UUID(int=self.plot.random("uuid", *about).getrandbits(128), version=4))
 
     def _workspace(self, name: str) -> Workspace:
-        gone = f"{self.plot.today - timedelta(days=DELETED_DAYS_AGO)}T09:00:00.000Z"
+        gone = f"{DELETED_ON}T09:00:00.000Z"
         titles = [] if self.plot.empty else ["shop", "gone"] if name == MAIN else ["lab"]
         titles += [f"fleet-{n:03}" for n in range(self.plot.scale - 1)]
         projects = tuple(
@@ -145,7 +145,9 @@ class RailwayAccount(Account):
                 _use(chance, project.id, place, self.uuid(name, "bench", n // len(billed)), billed[n % len(billed)])
                 for n in range(self.plot.rows_per_day)
             ]
-        found = []
+        found: list[Use] = []
+        if chance.random() < 0.04:
+            return found
         for project in workspace.projects:
             for environment in project.environments:
                 for service in project.services:
@@ -163,9 +165,9 @@ class RailwayAccount(Account):
         if workspace.projects and chance.random() < 0.4:
             found.append(_use(chance, None, None, None, "MEMORY_USAGE_GB"))
         chance.shuffle(found)
-        # Billed lines stand first and last, so that a restatement of either moves money.
-        billed = [use for use in found if use.cost is not None]
-        return billed[:1] + [use for use in found if use.cost is None] + billed[1:]
+        # Lines that cost something stand first and last, so that a restatement of either moves money.
+        moving = [use for use in found if use.cost]
+        return moving[:1] + [use for use in found if not use.cost] + moving[1:]
 
     def _invoices(self, name: str) -> list[dict[str, Any]]:
         start, _ = self.period(name)
@@ -259,7 +261,8 @@ class RailwayAccount(Account):
 
 
 def _use(chance: Random, project: str | None, environment: str | None, service: str | None, measurement: str) -> Use:
-    value = Decimal(repr(chance.random() * _RANGES.get(measurement, 1500)))
+    idle = chance.random() < 0.03
+    value = Decimal(0) if idle else Decimal(repr(chance.random() * _RANGES.get(measurement, 1500)))
     return Use(project, environment, service, measurement, value)
 
 
