@@ -87,6 +87,7 @@ class BalanceRow(Listed, frozen=True, kw_only=True):
     expires_at: datetime | None
     observed_at: datetime
     basis: Basis
+    dataset: str
     shown: ClassVar = (
         "connection",
         "provider",
@@ -286,7 +287,7 @@ def balances(ledger: Ledger, query: Query | None = None, *, clock: Clock = syste
 def balance_rows(ledger: Ledger, query: Query, coverage: Coverage, clock: Clock) -> tuple[BalanceRow, ...]:
     """Return every prepaid balance as last read."""
     return tuple(
-        BalanceRow(**dict(zip(_BALANCE, (*values, Basis(basis)), strict=True)))
+        BalanceRow(**dict(zip(_BALANCE, (*values, Basis(basis)), strict=True)), dataset=dataset)
         for *values, basis, dataset, start in latest_reading(ledger, "balances", _BALANCE, query, clock)
         if not coverage.superseded(values[0], dataset, start, query.period(clock)[1])
     )

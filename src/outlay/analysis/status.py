@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -15,6 +15,7 @@ from outlay.analysis.forecast import HISTORY_DAYS, Fee, Series, month_total
 from outlay.analysis.query import CHARGES, Query
 from outlay.analysis.readings import BalanceRow, LimitRow, balance_rows, limit_rows
 from outlay.analysis.reconcile import Mismatch, mismatches
+from outlay.analysis.runout import run_outs
 from outlay.analysis.spend import spend_sql
 from outlay.clock import Clock, day_of, month_start, system_clock
 from outlay.model.basis import Basis
@@ -60,13 +61,17 @@ class Nearest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Left(msgspec.Struct, frozen=True, kw_only=True):
-    """A prepaid balance."""
+    """A prepaid balance.
+
+    Null: `runs_out_on`, an estimate from how it fell, is None where less than a week of readings tells of it.
+    """
 
     name: str
     currency: str | None
     unit: str | None
     amount: Decimal
     observed_at: datetime
+    runs_out_on: date | None = None
 
 
 class Trouble(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,6 +138,7 @@ def status(ledger: Ledger, query: Query | None = None, *, clock: Clock = system_
     days = _days(ledger, query, today, clock)
     limits = limit_rows(ledger, query, coverage, clock)
     balances = balance_rows(ledger, query, coverage, clock)
+    ends = run_outs(ledger, balances, clock)
     wrong = mismatches(ledger, query, clock)
     rows = []
     for name, provider in sorted(coverage.providers.items()):
@@ -147,7 +153,7 @@ def status(ledger: Ledger, query: Query | None = None, *, clock: Clock = system_
                 spend=_spent(lines, first, to),
                 forecast=_forecast(lines, coverage.days(name, Charge), today),
                 nearest_limit=_nearest([limit for limit in limits if limit.connection == name]),
-                balances=_left([balance for balance in balances if balance.connection == name]),
+                balances=_left([balance for balance in balances if balance.connection == name], ends),
                 checked_at=_checked_at(spans),
                 stale_since=_stale_since(spans),
                 trouble=tuple(failures),
@@ -224,9 +230,16 @@ def _nearest(limits: Sequence[LimitRow]) -> Nearest | None:
     return max(known, key=lambda each: each.percent, default=None)
 
 
-def _left(balances: Sequence[BalanceRow]) -> tuple[Left, ...]:
+def _left(balances: Sequence[BalanceRow], ends: Mapping[BalanceRow, date | None]) -> tuple[Left, ...]:
     return tuple(
-        Left(name=row.name, currency=row.currency, unit=row.unit, amount=row.amount, observed_at=row.observed_at)
+        Left(
+            name=row.name,
+            currency=row.currency,
+            unit=row.unit,
+            amount=row.amount,
+            observed_at=row.observed_at,
+            runs_out_on=ends.get(row),
+        )
         for row in balances
     )
 
