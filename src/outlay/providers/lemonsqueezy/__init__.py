@@ -269,7 +269,7 @@ PROVIDER = Provider(
     sub_account_type="Store",
     offers={
         "cost": Offer("entered", "No endpoint states fees or payouts, and orders are revenue: spend is unknown until "
-                                 "you enter it; the terms of your fees can be kept and give estimates alone."),
+                                 "you enter what the payouts show; the terms of your fees can be kept beside it."),
         "usage": Offer("api", "Usage records by day, and the running total of each usage-based item's period."),
         "limits": Offer("none", "300 calls a minute, to which Outlay keeps; headers state what is left of them alone."),
         "balance": Offer("entered", "Payouts and what is held are in the dashboard only: enter them."),
