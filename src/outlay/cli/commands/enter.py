@@ -76,10 +76,10 @@ def _period(command: _F) -> _F:
 @click.group(
     cls=Group,
     epilog="""
-    outlay enter invoice --connection supabase --id INV-7 --total 35 --currency USD --from 2026-10-01 --to 2026-11-01 --service Supabase
-    outlay enter subscription --connection supabase --service Plan --amount 25 --currency USD --from 2026-09-14
     outlay enter balance --connection brave --amount 12.50 --currency USD
-    """,  # noqa: E501 - a command line
+    outlay enter subscription --service Plan --amount 25 --currency USD --from 2026-09-14
+    outlay enter invoice --id INV-7 --total 35 --currency USD
+    """,
 )
 def enter() -> None:
     """Type in what no API tells; it stands in the ledger with the basis `entered`.
@@ -115,9 +115,7 @@ def balance(
     _enter(settings, connection, entered.balance(fact.name, fact, _read_on(settings, day)), preview=preview)
 
 
-@enter.command(
-    epilog="outlay enter charge --connection supabase --service Egress --amount 4.50 --currency USD --day 2026-11-03"
-)
+@enter.command(epilog="outlay enter charge --service Egress --amount 4.50 --currency USD --day 2026-11-03")
 @_common
 @_cost
 @click.option("--category", type=click.Choice(CATEGORIES), default="purchase", show_default=True, help="What it is.")
@@ -148,9 +146,7 @@ def charge(
     _enter(settings, connection, typed, preview=preview)
 
 
-@enter.command(
-    epilog="outlay enter subscription --connection supabase --service Plan --amount 25 --currency USD --from 2026-09-14"
-)
+@enter.command(epilog="outlay enter subscription --service Plan --amount 25 --currency USD --from 2026-09-14")
 @_common
 @_cost
 @click.option("--from", "first", type=DAY, required=True, help="The day the first cycle began.")
