@@ -126,8 +126,10 @@ def test_dollars_cents_and_signs(bench: Make) -> None:
         "compute soft limit": 75,
         "agent soft limit": 40,
     }
-    balances = {name.split()[0]: amount for name, amount in one.rows("SELECT name, amount FROM balances")}
-    assert (balances["creditBalance"], balances["appliedCredits"]) == (Decimal("-12.5"), Decimal("3.25"))
+    balances = {row[0].split()[0]: row[1:] for row in one.rows("SELECT name, amount, details FROM balances")}
+    assert set(balances) == {"creditBalance", "remainingUsageCreditBalance"}
+    assert balances["creditBalance"][0] == Decimal("-12.5")
+    assert '"appliedCredits":"3.25"' in balances["creditBalance"][1]
     invoices = {row[0]: row[1:] for row in one.rows("SELECT invoice_id, total, status, period_start FROM invoices")}
     for said in account.money["main"].invoices:
         total, status, start = invoices[said["invoiceId"]]

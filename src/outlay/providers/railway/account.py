@@ -191,10 +191,13 @@ def customer(page: WorkspacePage, _ask: Ask) -> Iterator[Limit | Budget | Balanc
         yield Budget(budget_id=f"{found.id}/soft", name="compute soft limit", scope=scope, currency=CURRENCY,
                      amount=exact(limits.soft_limit), consumed=used, period="billing period", thresholds=(Decimal(1),),
                      enforced=False)  # fmt: skip
-    for name, amount in (("creditBalance", found.credit_balance), ("appliedCredits", found.applied_credits),
-                         ("remainingUsageCreditBalance", found.remaining_usage_credit_balance)):  # fmt: skip
+    applied = None if found.applied_credits is None else f"{found.applied_credits:f}"
+    for name, amount, more in (
+        ("creditBalance", found.credit_balance, {"appliedCredits": applied}),
+        ("remainingUsageCreditBalance", found.remaining_usage_credit_balance, {}),
+    ):
         if amount is not None:
-            yield Balance(name=f"{name} of {scope}", amount=exact(amount), currency=CURRENCY, details=details)
+            yield Balance(name=f"{name} of {scope}", amount=exact(amount), currency=CURRENCY, details=details | more)
     if used is not None and period is not None:
         yield Statement(period=period, dataset="usage", billed_cost=Money(used, CURRENCY), tolerance=_CENT,
                         basis=Basis.PRICED, billing_account_id=workspace.id)  # fmt: skip
