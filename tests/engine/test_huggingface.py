@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from outlay.analysis.query import Query
+from outlay.analysis.reconcile import mismatches
 from outlay.simulator.worlds.huggingface import ACME, INFERENCE, SHUT, USER
+from outlay.sync.plan import Span
 
 Make = Callable[..., Any]
 NOVEMBER = date(2026, 11, 1)
@@ -81,6 +84,24 @@ def test_a_month_of_inference_is_use_less_credits_and_never_below_nothing(seed: 
             if day >= NOVEMBER and who == name and service in {"Inference Providers", "Credit"}
         )  # fmt: skip
         assert billed == max(Decimal(0), used - {USER: 2, ACME: 6}[owner])
+
+
+def test_days_add_up_to_the_months_the_vendor_states(bench: Make) -> None:
+    """Each whole month of each bill is compared with its days; a day that is missing shows."""
+    one = made(bench)
+    one.sync()
+    assert one.rows("SELECT count(*) FROM statements") == [(4,)]
+    with one.ledger() as ledger:
+        query = Query(from_=date(2026, 10, 1), to=date(2026, 12, 1))
+        assert mismatches(ledger, query, one.clock) == ()
+    diary = one.world.account("huggingface").diaries[ACME]
+    day = next(day for day in (NOVEMBER + timedelta(days=n) for n in range(10)) if diary.on(day))
+    diary.restate(day, "up")
+    one.sync(span=Span(full=True, since=day + timedelta(days=1)))
+    with one.ledger() as ledger:
+        [found] = mismatches(ledger, query, one.clock)
+    assert (found.dataset, found.period[0]) == ("organization_usage", NOVEMBER)
+    assert found.stated - found.found > 25
 
 
 def test_breakdowns_are_part_of_what_they_break_down(bench: Make) -> None:

@@ -153,8 +153,14 @@ def monthly(page: Totals, ask: Ask) -> Iterator[Charge | Statement | Problem]:
             sku_id="included-credits",
             **account_of(ask),  # type: ignore[arg-type]
         )
-    if ask.item is None:
-        yield Statement(period=ask.period, dataset="usage", service_name=INFERENCE, list_cost=used, tolerance=_MOVING)
+    yield Statement(
+        period=ask.period,
+        dataset="organization_usage" if ask.item else "usage",
+        service_name=INFERENCE,
+        list_cost=used,
+        tolerance=_MOVING,
+        billing_account_id=ask.item,
+    )
 
 
 _MOVING = Decimal("0.5")
