@@ -12,6 +12,8 @@ def main() -> None:
 
         sys.stdout.write(line() + "\n")
         return
-    from outlay.cli.app import cli
-
+    try:
+        from outlay.cli.app import cli
+    except KeyboardInterrupt:  # the fence that tells it well is not loaded yet
+        sys.exit(130)
     cli(prog_name="outlay")
