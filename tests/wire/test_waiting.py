@@ -93,6 +93,7 @@ def test_a_burst_within_the_rate_does_not_wait() -> None:
     ("form", "reset", "seconds"),
     [
         ("epoch", str(int(NOW.timestamp()) + 40), 40.0),
+        ("epoch", "2026-11-22T10:00:40Z", 40.0),
         ("seconds", "12", 12.0),
         ("seconds", "6m0s", 360.0),
         ("seconds", "1h2m3.5s", 3723.5),

@@ -203,7 +203,7 @@ class QuotaHeaders:
     remaining: str
     reset: str
     reset_form: str = "epoch"
-    """`epoch`, `seconds`, `time` or `policies`."""
+    """`epoch` (a written time is read too), `seconds`, `time` or `policies`."""
 
 
 @dataclass(frozen=True, slots=True)
