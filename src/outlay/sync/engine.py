@@ -92,11 +92,7 @@ def run(
         provider_of(connection, known)
     with memory.flat():
         report = asyncio.run(_Engine(ledger, known, span, settings).all(wanted))
-    try:
-        ledger.maintain_if_needed()
-    except StoreError as error:
-        # Upkeep can wait; what was asked for is done and safe.
-        log.warning("the ledger's files could not be tidied: %s %s", error, error.hint)
+    ledger.maintain_if_needed()
     return report
 
 
