@@ -205,7 +205,7 @@ def install(monkeypatch: pytest.MonkeyPatch, keyring: object) -> None:
 def test_from_the_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
     """`keyring:` asks the system's keyring; the last slash parts service from name."""
     install(monkeypatch, FakeKeyring())
-    assert resolve("keyring:outlay/work/openai", {}).reveal() == KEY
+    assert resolve("keyring:outlay/team/openai", {}).reveal() == KEY
     with pytest.raises(CredentialMissingError, match="holds nothing under outlay / other"):
         resolve("keyring:outlay/other", {})
 
