@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from outlay.errors import BugError, ConfigError
 from outlay.model.period import Period
-from outlay.providers.base import EpochWindow, FanOut, NoWindow, PageNumber
-from outlay.wire.request import build, check_scheme, is_loopback
+from outlay.providers.base import EpochWindow, FanOut, Form, NoWindow, PageNumber
+from outlay.wire.request import build, check_scheme, encoded, filled, is_loopback
 from wire.vendor import PERIOD, VENDOR, endpoint_with, with_
 
 
@@ -195,6 +195,25 @@ def test_a_body_makes_it_a_post_that_says_the_same() -> None:
     }  # fmt: skip
     assert document == {"variables": {"group": ["day"]}, "interval": 86400}, "the description stays as it is"
     assert build(VENDOR, endpoint_with(), {}, PERIOD).body is None
+
+
+def test_a_form_is_a_post_of_fields() -> None:
+    """Window, item and page are fields of a form, brackets and dots stay as written, and a tuple is repeated."""
+    form = Form({"expand[]": ("lines", "total.taxes"), "preview": True, "limit": 7})
+    endpoint = endpoint_with(
+        body=form, query={}, window=EpochWindow("at[gte]", "at.lt"), each=FanOut("plan", "plan", place="query")
+    )
+    request = build(VENDOR, endpoint, {}, PERIOD, "p 1&x=2")
+    assert (request.method, request.params) == ("POST", [])
+    assert request.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert request.body is not None
+    assert encoded(endpoint, filled(endpoint, request.body, [("after", "row_9")])) == (
+        b"expand%5B%5D=lines&expand%5B%5D=total.taxes&preview=true&limit=7"
+        b"&at%5Bgte%5D=1793491200&at.lt=1794096000&plan=p+1%26x%3D2&after=row_9"
+    )
+    assert request.target != build(VENDOR, endpoint, {}, PERIOD, "p 2").target, "what is kept tells them apart"
+    assert "plan=p+1%26x%3D2" in request.target
+    assert set(form.fields) == {"expand[]", "preview", "limit"}, "the description stays as it is"
 
 
 def test_milliseconds_have_thirteen_digits() -> None:

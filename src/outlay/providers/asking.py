@@ -181,6 +181,14 @@ class GraphQL:
             raise ValueError("a GraphQL document here is one query and nothing else")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Form:
+    """Ask with a form (`application/x-www-form-urlencoded`): window, fan-out item and page become fields of it."""
+
+    fields: Mapping[str, str | int | tuple[str, ...]] = field(default_factory=dict)
+    """A tuple is sent as repeated fields; write the brackets of nested names into the name as the vendor wants them."""
+
+
 # ── Quotas and refusals ──────────────────────────────────────────────────────────────────────────────────────────
 
 

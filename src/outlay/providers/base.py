@@ -23,6 +23,7 @@ from outlay.providers.asking import (
     DayParts,
     DayText,
     EpochWindow,
+    Form,
     GraphQL,
     Header,
     IsoWindow,
@@ -53,6 +54,7 @@ __all__ = [
     "Endpoint",
     "EpochWindow",
     "FanOut",
+    "Form",
     "GraphQL",
     "Header",
     "Import",
@@ -156,9 +158,9 @@ class Endpoint(Generic[Page]):
     query_options: Mapping[str, str] = field(default_factory=dict)
     """Parameters whose values the connection's options give, parameter to option; one that is not set is not sent."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: Mapping[str, object] | GraphQL | None = None
-    """A JSON document makes it a POST request that only reads: window, fan-out item and page are written into it, where
-    a dotted name is a field of an object within. Windows write numbers where the query would carry digits."""
+    body: Mapping[str, object] | GraphQL | Form | None = None
+    """A form or a JSON document makes it a POST request that only reads: window, fan-out item and page are written into
+    it. In a document a dotted name is a field of an object within, and windows write numbers, not digits."""
     each: FanOut | None = None
     refusals: tuple[Refusal, ...] = ()
     rates: tuple[Rate, ...] = ()

@@ -20,7 +20,7 @@ from outlay.credentials import Secret
 from outlay.errors import PayloadError, ProviderError, RetryLaterError
 from outlay.model.batch import Payload
 from outlay.model.period import Period
-from outlay.providers.base import Ask, Endpoint, GraphQL, Provider
+from outlay.providers.base import Ask, Endpoint, Form, GraphQL, Provider
 from outlay.redaction import redactor
 from outlay.wire import auth, refusals, request, retry, windows
 from outlay.wire.exchange import Exchange, Reply, SignedHeaders, open_client
@@ -195,8 +195,8 @@ class Wire:
     async def _page(self, call: _Call, number: int, more: tuple[str, str] | None, budget: _Budget) -> Answer | None:
         params, content, document = call.params, None, None
         if call.body is not None:
-            document = request.written(call.body, request.placed(call.endpoint, [more] if more else []))
-            content = msgspec.json.encode(document)
+            document = request.filled(call.endpoint, call.body, [more] if more else [])
+            content = request.encoded(call.endpoint, document)
         elif more is not None:
             params = [pair for pair in call.params if pair[0] != more[0]] + [more]
         target = f"{call.path}?{urlencode(params)}" if params else call.path
@@ -214,7 +214,7 @@ class Wire:
             item=call.item,
             window=call.window,
             page_number=number,
-            path=redactor.text(request.shown(target, document)),
+            path=redactor.text(request.shown(target, document, form=isinstance(call.endpoint.body, Form))),
             status=status,
             fetched_at=present,
             body=body,

@@ -15,10 +15,11 @@ import msgspec
 
 from outlay.errors import BugError, ConfigError
 from outlay.model.period import Period
-from outlay.providers.base import Endpoint, GraphQL, Provider
+from outlay.providers.base import Endpoint, Form, GraphQL, Provider
 from outlay.wire import pages, windows
 
 _VARIABLE = re.compile(r"\{([a-z_]+)\}")
+JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -33,12 +34,13 @@ class Request(msgspec.Struct, frozen=True):
     params: list[tuple[str, str]]
     headers: dict[str, str]
     body: dict[str, Any] | None = None
-    """The JSON document of a POST request; None for GET."""
+    """The JSON document or the fields of the form of a POST request; None for GET."""
 
     @property
     def target(self) -> str:
         """Return the vendor's path with its query, as payloads keep it."""
-        return shown(f"{self.path}?{urlencode(self.params)}" if self.params else self.path, self.body)
+        target = f"{self.path}?{urlencode(self.params)}" if self.params else self.path
+        return shown(target, self.body, form=self.headers.get("content-type") == FORM)
 
 
 def build(
@@ -69,7 +71,7 @@ def build(
             else:
                 said.append((each.parameter, name))
     said += pages.first(endpoint.pages)
-    body = None if endpoint.body is None else written(_document(provider, endpoint, variables), placed(endpoint, said))
+    body = None if endpoint.body is None else filled(endpoint, _document(provider, endpoint, variables), said)
     if body is None:
         params += [(name, str(value)) for name, value in said]
     path = _VARIABLE.sub(lambda match: _segment(match[1], variables, provider, endpoint), endpoint.path)
@@ -77,20 +79,32 @@ def build(
     headers |= {name.lower(): value for name, value in {**provider.headers, **endpoint.headers}.items()}
     headers |= _told(provider, options)
     if body is not None:
-        headers["content-type"] = "application/json"
+        headers["content-type"] = FORM if isinstance(endpoint.body, Form) else JSON
     method = "GET" if body is None else "POST"
     return Request(method, base(provider, base_url) + path, path, params, headers, body)
 
 
-def placed(endpoint: Endpoint[Any], values: Iterable[tuple[str, str | int]]) -> list[tuple[str, str | int]]:
-    """Return where in an endpoint's document values are written."""
+def filled(
+    endpoint: Endpoint[Any], body: Mapping[str, object], values: Iterable[tuple[str, str | int]]
+) -> dict[str, Any]:
+    """Return a copy of what an endpoint sends with values in it: fields of a form, or places in a document."""
+    if isinstance(endpoint.body, Form):
+        return {**body, **dict(values)}
     prefix = "variables." if isinstance(endpoint.body, GraphQL) else ""
-    return [(prefix + name, value) for name, value in values]
+    return written(body, [(prefix + name, value) for name, value in values])
 
 
-def shown(target: str, body: Mapping[str, Any] | None) -> str:
-    """Return a path with the plain variables of a query behind it, so that two requests can be told apart."""
-    variables = body.get("variables") if body and "query" in body else None
+def encoded(endpoint: Endpoint[Any], body: Mapping[str, Any]) -> bytes:
+    """Return what an endpoint sends as it goes over the wire."""
+    if not isinstance(endpoint.body, Form):
+        return msgspec.json.encode(body)
+    fields = ((name, value if isinstance(value, tuple) else (value,)) for name, value in body.items())
+    return urlencode([(name, _text(single)) for name, values in fields for single in values]).encode()
+
+
+def shown(target: str, body: Mapping[str, Any] | None, *, form: bool = False) -> str:
+    """Return a path with a form's fields or a query's plain variables behind it, to tell two requests apart."""
+    variables = body if form else body.get("variables") if body and "query" in body else None
     if not isinstance(variables, dict):
         return target
     plain = {name: value for name, value in variables.items() if isinstance(value, str | int)}
@@ -100,14 +114,16 @@ def shown(target: str, body: Mapping[str, Any] | None) -> str:
 def _document(provider: Provider, endpoint: Endpoint[Any], variables: Mapping[str, str]) -> Mapping[str, object]:
     body = endpoint.body
     assert body is not None
+    if isinstance(body, Form):
+        return body.fields
     if not isinstance(body, GraphQL):
         return body
-    filled = {}
+    given = {}
     for name, option in body.options.items():
         if not variables.get(option):
             raise ConfigError(f"{provider.title} needs the option `{option}` for {endpoint.name}")
-        filled[name] = variables[option]
-    return {"query": body.document, "variables": {**body.variables, **filled}}
+        given[name] = variables[option]
+    return {"query": body.document, "variables": {**body.variables, **given}}
 
 
 def written(body: Mapping[str, object], values: Iterable[tuple[str, str | int]]) -> dict[str, Any]:
