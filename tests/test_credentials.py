@@ -193,7 +193,7 @@ class FakeKeyring:
         """Return the one entry, None for others."""
         if self.error:
             raise self.error
-        return KEY if (service, name) == ("outlay/work", "openai") else None
+        return KEY if (service, name) == ("outlay/team", "openai") else None
 
 
 def install(monkeypatch: pytest.MonkeyPatch, keyring: object) -> None:
