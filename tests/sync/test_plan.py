@@ -170,6 +170,20 @@ def test_names_come_first_and_are_fetched_for_those_who_fan_out() -> None:
     assert works[1].partitions == (Period.of_day(TODAY),)
 
 
+def test_names_that_say_their_kinds_are_read_for_those_alone() -> None:
+    """Names of a kind come along with what fans out over it, the outer one of a pair as well, and with nothing else."""
+    pair = FanOut("project", "p", within=FanOut("team", "t"))
+    seats = replace(LIMITS, name="seats", endpoints=(replace(LIMITS.endpoints[0], each=pair),))
+    names = [replace(PROJECTS, name=f"{kind}s", kinds=(kind,)) for kind in ("project", "team", "plan")]
+    vendor = replace(VENDOR, datasets=(LIMITS, seats, *names))
+
+    def read(name: str) -> set[str]:
+        return {work.dataset.name for work in plan(_connection(datasets=(name,)), vendor, {}, NOW).works} - {name}
+
+    assert read("limits") == {"projects"}
+    assert read("seats") == {"projects", "teams"}
+
+
 def test_months_are_whole_months() -> None:
     """A month partition is the calendar month, the present one included."""
     works = plan(_connection(datasets=("months",), since=date(2026, 9, 17)), VENDOR, {}, NOW).works

@@ -212,6 +212,9 @@ class Dataset:
     repeats: str = "refuse"
     """What two facts with one natural key mean: `refuse` (a defect of the answer), `add` (charges and usages) or
     `latest` (one row told twice, because the list moved on while its pages were read: what was told last counts)."""
+    kinds: tuple[str, ...] = ()
+    """The kinds of names it yields, where reading them takes a permission of its own: it is then read along with those
+    datasets alone that fan out over one of them. Empty: with every dataset that fans out."""
     order: int = 1
     """Lower is fetched first; names that others fan out over are 0."""
 

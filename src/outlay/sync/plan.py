@@ -91,9 +91,12 @@ def datasets_of(connection: Connection, provider: Provider) -> list[Dataset]:
                     hint=f"Choose from: {', '.join(known)}.",
                 )
         wanted = {known[name] for name in connection.datasets}
-        kinds = {endpoint.each.kind for dataset in wanted for endpoint in dataset.endpoints if endpoint.each}
-        if kinds:
-            wanted |= {dataset for dataset in provider.datasets if dataset.grain == "names"}
+        if kinds := set(_fanned_over(wanted)):
+            wanted |= {
+                dataset
+                for dataset in provider.datasets
+                if dataset.grain == "names" and (not dataset.kinds or kinds & set(dataset.kinds))
+            }
     else:
         wanted = {dataset for dataset in provider.datasets if dataset.default}
     return [
@@ -101,6 +104,16 @@ def datasets_of(connection: Connection, provider: Provider) -> list[Dataset]:
         for dataset in provider.datasets
         if dataset in wanted and (dataset.when is None or dataset.when(connection.options))
     ]
+
+
+def _fanned_over(datasets: Iterable[Dataset]) -> Iterator[str]:
+    """Yield the kinds of names that datasets are asked for one by one."""
+    for dataset in datasets:
+        for endpoint in dataset.endpoints:
+            each = endpoint.each
+            while each is not None:
+                yield each.kind
+                each = each.within
 
 
 def expected(connection: Connection, dataset: Dataset, now: datetime, span: Span = Span()) -> Iterator[Period]:
