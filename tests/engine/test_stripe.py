@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from outlay.simulator.worlds.stripe import StripeAccount
+from outlay.simulator.worlds.stripe_sales import major
 
 ONLY = {"providers": ("stripe",)}
 KEY = "sim-stripe-restricted"
@@ -159,6 +160,44 @@ def test_meters_are_use_and_no_money(bench: Make) -> None:
     assert one.rows("SELECT count(*) FROM charges") == [(0,)]
     names = dict(one.rows("SELECT id, name FROM names WHERE kind = 'customer'"))
     assert names == dict(one.world.truth("stripe").names["customer"])
+
+
+@pytest.mark.parametrize("label", ["", "currencies"])
+@pytest.mark.parametrize("seed", [1, 7])
+def test_next_invoices_are_no_revenue(seed: int, label: str, bench: Make) -> None:
+    """Each subscription that bills on is previewed to the last digit, as an estimate that no sum of revenue holds."""
+    plain = with_label(bench, label, seed, days=4)
+    plain.sync()
+    one = with_label(bench, label, seed, days=4, datasets={"stripe": ("invoices", "upcoming_invoices")})
+    report = one.sync()
+    assert report.connections[0].state == "ok", report.to_json()
+    found = one.rows(
+        "SELECT invoice_id, currency, total, json_extract_string(details, '$.total_excluding_tax')::DECIMAL(38,18),"
+        " json_extract_string(details, '$.customer') FROM invoices WHERE status = 'upcoming' AND basis = 'estimated'"
+    )
+    contracts = account(one, label).shop.contracts
+    assert {tuple(row) for row in found} == {
+        (f"{each.id}/next", each.next.currency.upper(), major(each.next.total, each.next.currency),
+         major(each.next.net, each.next.currency), each.customer.id)
+        for each in contracts if each.next is not None
+    } != set()  # fmt: skip
+    assert one.rows("SELECT count(*) FROM invoices") == [(len(found),)]
+    assert len(found) < len([each for each in contracts if each.status != "canceled"]), "one ends and bills no more"
+    assert revenue(one) == revenue(plain) == true_revenue(one, label)
+    assert one.rows("SELECT count(*) FROM charges") == [(0,)]
+    assert {each.dataset for each in report.connections[0].datasets} == {
+        "invoices", "upcoming_invoices", "subscriptions",
+    }, "what reads meters takes other permissions"  # fmt: skip
+    posts = [seen for seen in one.simulator.requests if seen.method == "POST"]
+    assert {seen.path.removeprefix("/stripe") for seen in posts} == {"/v1/invoices/create_preview"}
+    assert len(posts) == len([each for each in contracts if each.status != "canceled"]), "canceled ones are not asked"
+
+
+def account(one: Any, label: str) -> StripeAccount:
+    """Return the world's account of a label."""
+    found = one.world.account("stripe", label)
+    assert isinstance(found, StripeAccount)
+    return found
 
 
 def test_a_connected_account_is_another_ledger(bench: Make) -> None:

@@ -11,7 +11,7 @@ import pytest
 from outlay.simulator.faces.base import Quota
 from outlay.simulator.shapes import check, load
 from outlay.simulator.worlds.stripe import StripeAccount
-from simulator.asking import TODAY, Asker, epoch
+from simulator.asking import TODAY, VENDOR_HEADERS, Asker, Got, epoch
 
 LEDGER = "/v1/balance_transactions"
 KEY = "sim-stripe-restricted"
@@ -37,6 +37,8 @@ def questions(asker: Asker) -> Iterator[tuple[str, str, list[tuple[str, object]]
         yield "/v1/invoices", "/v1/invoices", list(more)
     yield f"/v1/invoices/{bill.id}", "/v1/invoices/{invoice}", []
     yield f"/v1/invoices/{bill.id}/lines", "/v1/invoices/{invoice}/lines", [("limit", 100)]
+    for more in ([], [("status", "all")], [("status", "past_due")], [("customer", bill.customer.id)]):
+        yield "/v1/subscriptions", "/v1/subscriptions", list(more)
     yield "/v1/billing/meters", "/v1/billing/meters", [("status", "active")]
     meter, customer = shop.meters[0].id, shop.customers[0].id
     yield f"/v1/billing/meters/{meter}", "/v1/billing/meters/{id}", []
@@ -56,7 +58,35 @@ def test_answers_keep_to_the_contract(make_asker: Callable[..., Asker]) -> None:
         wrong = asker("stripe", path, [*pairs, ("utterly", "unknown")])
         assert wrong.status == 400
         check("stripe", template, 400, wrong.body)
-    assert {path.removeprefix("GET ") for path in load("stripe")["paths"]} == asked
+    assert {path.removeprefix("GET ") for path in load("stripe")["paths"] if not path.startswith("POST ")} == asked
+
+
+def test_a_preview_is_a_form_for_one_subscription(asker: Asker) -> None:
+    """The next invoice is told by POST; what is no form, names nothing, or asks for more than is known is refused."""
+    path = "/v1/invoices/create_preview"
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    headers = {**VENDOR_HEADERS["stripe"], "authorization": f"Bearer {KEY}"}
+    contracts = account(asker).shop.contracts
+
+    def preview(text: str, more: dict[str, str] = form, query: str = "") -> Got:
+        return asker.raw("POST", f"/stripe{path}", query, {**headers, **more}, text.encode())
+
+    for contract in contracts:
+        got = preview(f"subscription={contract.id}")
+        if contract.next is None:
+            assert (got.status, got.json["error"]["code"]) == (404, "invoice_upcoming_none")
+            continue
+        check("stripe", path, 200, got.body, method="POST")
+        assert got.json["total"] == contract.next.total
+        assert got.json["id"] != preview(f"subscription={contract.id}").json["id"], "each preview is another one"
+    who = f"subscription={contracts[0].id}"
+    assert preview(f"{who}&customer={contracts[0].customer.id}&preview_mode=next").status == 200
+    assert preview(f"{who}&customer=cus_nobody").status == preview("subscription=sub_nobody").status == 404
+    for text in ("", f"customer={contracts[0].customer.id}", f"{who}&{who}", f"{who}&limit=1"):
+        assert preview(text).status == 400, text
+    assert preview(who, {"content-type": "application/json"}).status == 400
+    assert preview(who, query="limit=1").status == 400
+    assert asker("stripe", path).status == 405, "it is not to be had by GET"
 
 
 @pytest.mark.parametrize("limit", [1, 7, 100])

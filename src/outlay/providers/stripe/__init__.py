@@ -6,9 +6,11 @@ Day:   a UTC day by `created`, as Stripe's own monthly tax invoice counts. Movem
        a correction is a later movement. Invoices change for months.
 Units: whole numbers of the smallest unit, by Stripe's own table of currencies, which is not ISO 4217.
 Never: add `fee` to `fee_details`, which explain it; amounts of charges to fees; `net` to anything; an invoice's total
-       to its lines; what is due to what is paid; available to instantly available money, which is part of it; what a
-       Connect platform takes to what Stripe takes; live to sandbox; one currency to another.
-Fees stand in `fees`; invoices, customers and meters in `revenue`: together they are too long for one page.
+       to its lines; what is due to what is paid; what is upcoming to what is issued; available to instantly available
+       money, which is part of it; what a Connect platform takes to what Stripe takes; live to sandbox; one currency to
+       another.
+Fees stand in `fees`; invoices, customers and meters in `revenue`; previews of the next invoices in `upcoming`: together
+they are too long for one page.
 
 API version 2026-10-28.endive is sent with each request: without it each account answers in a shape of its own.
 """
@@ -24,7 +26,7 @@ from outlay.model.facts import Balance
 from outlay.model.problem import Problem, Severity
 from outlay.providers.base import Ask, Bearer, Dataset, Endpoint, KeyKind, Offer, Option, Provider, Rate, Refusal
 from outlay.providers.base import Service as Place
-from outlay.providers.stripe import fees, revenue
+from outlay.providers.stripe import fees, revenue, upcoming
 from outlay.providers.stripe.amounts import money
 
 VERSION = "2026-10-28.endive"
@@ -111,7 +113,8 @@ PROVIDER = Provider(
     base_url="https://api.stripe.com",
     auth=Bearer(),
     environment=("STRIPE_RESTRICTED_KEY", "STRIPE_API_KEY", "STRIPE_SECRET_KEY"),
-    key_help=f"{_RESTRICTED}; reading meters takes billing_meter_read and billing_meter_event_read.",
+    key_help=f"{_RESTRICTED}; reading meters takes billing_meter_read and billing_meter_event_read, "
+             "previews of next invoices read access to Subscriptions.",
     keys=(
         KeyKind("rk_live_", "restricted key", usable=True),
         KeyKind("rk_test_", "restricted key of a sandbox", usable=True, hint="It reads invented money only."),
@@ -147,6 +150,7 @@ PROVIDER = Provider(
         *fees.DATASETS,
         Dataset("balance", "Money held at Stripe", (Balance,), (BALANCE,), grain="reading"),
         *revenue.DATASETS,
+        *upcoming.DATASETS,
     ),
     services=dict.fromkeys(_SERVICES, _OTHER),
     default_service=_OTHER,
@@ -156,10 +160,11 @@ PROVIDER = Provider(
         "usage": Offer("api", "What each customer used of each billing meter, per day: asked one by one, on demand."),
         "limits": Offer("none", "No endpoint states them: 25 requests a second for one endpoint, 100 for an account."),
         "balance": Offer("api", "Available, pending and reserved money per currency; it is the account's own."),
-        "invoices": Offer("entered", "Stripe's monthly tax invoice is in the Dashboard only: enter or import it."),
+        "invoices": Offer("api", "Only what your customers are billed next, on demand, as `upcoming`. Stripe's own tax "
+                                 "invoice is in the Dashboard only: enter or import it."),
         "budgets": Offer("none", "Billing alerts watch what customers use and not what Stripe takes."),
-        "revenue": Offer("api", "Issued invoices by line. Upcoming ones are left out: a preview takes a POST form for "
-                                "every subscription, and nobody owes it yet."),
+        "revenue": Offer("api", "Issued invoices by line. Nobody owes an upcoming one yet: it is previewed on demand "
+                                "and kept as an invoice, never as revenue."),
         "writes": Offer("none", "Meter events and much else could be written through the API; Outlay never does."),
     },
     sources=(
@@ -169,6 +174,8 @@ PROVIDER = Provider(
         "https://docs.stripe.com/rate-limits",
         "https://docs.stripe.com/keys/permissions-reference",
         "https://docs.stripe.com/api/billing/meter-event-summary/list",
+        "https://docs.stripe.com/api/subscriptions/list",
+        "https://docs.stripe.com/api/invoices/create_preview",
         "https://support.stripe.com/questions/understanding-your-monthly-tax-invoice",
     ),
 )  # fmt: skip

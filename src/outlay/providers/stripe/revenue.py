@@ -290,8 +290,9 @@ SUMMARIES: Endpoint[SummaryPage] = Endpoint(
 DATASETS = (
     Dataset("invoices", "Invoices to customers, by line", (Revenue,), (INVOICES,), horizon_days=90, repeats="latest"),
     # A meter answers for one customer at a time: names and use are read where they are asked for.
-    Dataset("meters", "Billing meters", (Name,), (METERS,), grain="names", order=0, default=False),
+    Dataset("meters", "Billing meters", (Name,), (METERS,), grain="names", order=0, default=False,
+            kinds=("meter",)),
     Dataset("customers", "Customers with invoices", (Name,), (CUSTOMERS,), grain="names", order=0, default=False,
-            repeats="latest"),
+            repeats="latest", kinds=("customer",)),
     Dataset("meter_usage", "What customers used, by meter", (Usage,), (SUMMARIES,), default=False),
 )  # fmt: skip

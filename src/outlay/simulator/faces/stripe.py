@@ -1,4 +1,4 @@
-"""Stripe's API: movements of the balance, what is held, invoices and their lines, meters and their summaries.
+"""Stripe's API: movements of the balance, what is held, invoices issued and to come, meters and their summaries.
 
 Key:   "sim-stripe-restricted" may read all of it, "sim-stripe-balance" the balance alone, "sim-stripe-secret" is a
        secret key, "sim-stripe-publishable" is a browser's and fails.
@@ -12,15 +12,16 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
 
-from outlay.simulator.faces.base import Answer, Ask, Endpoint, Face, Key, Meter, Quota, Refusal, bearer, to_json
+from outlay.simulator.faces.base import Answer, Ask, Endpoint, Face, Key, Meter, Query, Quota, Refusal, bearer, to_json
 from outlay.simulator.faces.stripe_rows import invoice as invoice_row
 from outlay.simulator.faces.stripe_rows import meter as meter_row
-from outlay.simulator.faces.stripe_rows import movement, summary
+from outlay.simulator.faces.stripe_rows import movement, preview, subscription, summary
 from outlay.simulator.worlds.stripe import Row, StripeAccount
 from outlay.simulator.worlds.stripe_sales import Bill, lines_of
 
 VERSION = "2026-10-28.endive"
 BALANCE, INVOICE, METER, EVENT = "balance_read", "invoice_read", "billing_meter_read", "billing_meter_event_read"
+SUBSCRIPTION = "subscription_read"
 CONNECTED = "connected"
 """The label of the account that a platform's key opens with the header `Stripe-Account`."""
 _DAY = 86_400
@@ -172,6 +173,37 @@ def lines(ask: Ask) -> Answer:
     return _listing(ask, next(lines_of(bill) for bill in bills if bill.id == found["id"]), "line_item")
 
 
+def subscriptions(ask: Ask) -> Answer:
+    """Answer the subscriptions; without a status those that were canceled are left out."""
+    states = ("active", "all", "canceled", "ended", "incomplete", "past_due", "paused", "trialing", "unpaid")
+    status, customer = ask.query.choice("status", states), ask.query.one("customer")
+    rows = [subscription(found) for found in _account(ask).shop.contracts]
+    if status is None:
+        rows = [row for row in rows if row["status"] != "canceled"]
+    elif status != "all":
+        rows = [row for row in rows if row["status"] == status]
+    return _listing(ask, [row for row in rows if customer in (None, row["customer"])], "subscription")
+
+
+def create_preview(ask: Ask) -> Answer:
+    """Answer what a subscription comes to next: a form sent by POST that changes nothing."""
+    ask.query.finish()
+    if ask.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
+        raise Refusal(400, "Invalid request: the body must be form-encoded.")
+    form = Query(ask.body.decode())
+    customer, wanted = form.one("customer"), form.one("subscription")
+    form.choice("preview_mode", ("next", "recurring"))
+    form.finish()
+    if not wanted:
+        raise Refusal(400, "You must provide a subscription, a schedule or their details.", param="subscription")
+    found = next((each for each in _account(ask).shop.contracts if each.id == wanted), None)
+    if found is None or customer not in (None, found.customer.id):
+        raise Refusal(404, f"No such subscription: '{wanted}'", code="resource_missing", param="subscription")
+    if found.next is None:
+        raise Refusal(404, "No upcoming invoices for the subscription.", code="invoice_upcoming_none")
+    return Answer(to_json(preview(found, found.next, ask.request_id)))
+
+
 def meters(ask: Ask) -> Answer:
     """Answer the meters."""
     status = ask.query.choice("status", ("active", "inactive"))
@@ -261,6 +293,7 @@ _LISTS: tuple[tuple[str, Callable[[Ask], Answer], str], ...] = (
     ("/v1/invoices", invoices, INVOICE),
     ("/v1/invoices/{invoice}", invoice, INVOICE),
     ("/v1/invoices/{invoice}/lines", lines, INVOICE),
+    ("/v1/subscriptions", subscriptions, SUBSCRIPTION),
     ("/v1/billing/meters", meters, METER),
     ("/v1/billing/meters/{id}", one_meter, METER),
     ("/v1/billing/meters/{id}/event_summaries", summaries, EVENT),
@@ -270,10 +303,13 @@ FACE = Face(
     id="stripe",
     title="Stripe",
     account=StripeAccount,
-    endpoints=tuple(Endpoint(path, answer, needs) for path, answer, needs in _LISTS),
+    endpoints=(
+        Endpoint("/v1/invoices/create_preview", create_preview, INVOICE, method="POST"),
+        *(Endpoint(path, answer, needs) for path, answer, needs in _LISTS),
+    ),
     keys={
         "sim-stripe-secret": Key("secret"),
-        "sim-stripe-restricted": Key("restricted", frozenset({BALANCE, INVOICE, METER, EVENT})),
+        "sim-stripe-restricted": Key("restricted", frozenset({BALANCE, INVOICE, METER, EVENT, SUBSCRIPTION})),
         "sim-stripe-balance": Key("restricted", frozenset({BALANCE})),
         "sim-stripe-publishable": Key("publishable", frozenset()),
     },

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from outlay.simulator.worlds.stripe import Row
-from outlay.simulator.worlds.stripe_sales import Bill, Meter, lines_of
+from outlay.simulator.worlds.stripe_sales import Bill, Contract, Meter, lines_of
 
 LINES_EMBEDDED = 10
 """An invoice comes with its first lines alone."""
@@ -62,6 +62,24 @@ def invoice(bill: Bill, root: str = "/v1/invoices") -> dict[str, Any]:
                                "marked_uncollectible_at": None, "paid_at": None, "voided_at": None},
         "subtotal": sum(line.amount for line in bill.lines), "subtotal_excluding_tax": None, "total": bill.total,
         "total_excluding_tax": bill.net, "total_taxes": [],
+    }  # fmt: skip
+
+
+def preview(found: Contract, bill: Bill, token: str) -> dict[str, Any]:
+    """Return a subscription's next invoice, which has an id of its own each time it is asked for."""
+    subscription = {"metadata": {}, "subscription": found.id}
+    return {
+        **invoice(bill), "id": f"upcoming_in_{token}", "number": None, "status": "draft",
+        "billing_reason": "upcoming", "next_payment_attempt": bill.created + 3600,
+        "parent": {"quote_details": None, "subscription_details": subscription, "type": "subscription_details"},
+    }  # fmt: skip
+
+
+def subscription(found: Contract) -> dict[str, Any]:
+    """Return the part of a subscription that the simulator knows."""
+    return {
+        "id": found.id, "object": "subscription", "created": 1_750_000_000, "customer": found.customer.id,
+        "livemode": True, "metadata": {}, "status": found.status,
     }  # fmt: skip
 
 

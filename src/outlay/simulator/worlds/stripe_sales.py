@@ -15,6 +15,9 @@ _WHOLE = ("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", 
 _THOUSANDTHS = ("bhd", "jod", "kwd", "omr", "tnd")
 CURRENCIES = ("usd", "eur", "jpy", "krw", "kwd", "bhd", "isk", "ugx", "mga", "huf", "twd")
 """The currencies of an account that sells everywhere: each rule of Stripe's table at least once."""
+_CONTRACTS = ("active", "trialing", "active", "past_due", "canceled", "active")
+_ENDING = 2
+"""The place of a subscription that is active and ends with its period, so that there is no next invoice."""
 _STATUSES = ("paid", "paid", "paid", "open", "void", "uncollectible", "draft")
 
 
@@ -104,6 +107,16 @@ class Bill:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """A subscription and the invoice it will come to; None where it bills nothing more."""
+
+    id: str
+    customer: Customer
+    status: str
+    next: Bill | None
+
+
 def doubled(bill: Bill) -> Bill:
     """Return an invoice of twice the money."""
     lines = (replace(l, amount=2 * l.amount, discount=2 * l.discount, tax=2 * l.tax) for l in bill.lines)  # noqa: E741
@@ -118,6 +131,7 @@ class Shop:
         name = plot.name
         self.customers: list[Customer] = []
         self.meters: list[Meter] = []
+        self.contracts: list[Contract] = []
         if not plot.empty:
             titles: tuple[str | None, ...] = ("Alder Ltd", "Birch & Sons", "Çınar A.Ş.", None, "Elm", "Former customer")
             self.customers = [
@@ -128,6 +142,13 @@ class Shop:
                 Meter(name("mtr_", "seats"), "Seats", "seat", "last"),
                 Meter(name("mtr_", "old"), "Old meter", "old_event", "count", active=False),
             ]
+
+            self.contracts = [self._contract(n, status) for n, status in enumerate(_CONTRACTS)]
+
+    def _contract(self, n: int, status: str) -> Contract:
+        bill = replace(self._bill(self._plot.today, n, self._plot.random("contract", n)), status="draft")
+        bills = status != "canceled" and n != _ENDING
+        return Contract(self._plot.name("sub_", n), bill.customer, status, bill if bills else None)
 
     def bills(self, day: date, chance: Random) -> list[Bill]:
         """Return a day's invoices, each customer's turn coming every few days."""
