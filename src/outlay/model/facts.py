@@ -181,7 +181,12 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
 
 
 class Invoice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """A bill of the vendor. Units: money in the major unit of its currency."""
+    """A bill of the vendor; nobody owes one whose status is `upcoming` yet.
+
+    A bill that the user's own customer will get has `owed_by` among its details, and is neither spend nor revenue.
+
+    Units: money in the major unit of its currency.
+    """
 
     invoice_id: str
     total: Money
@@ -219,7 +224,12 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
 
 
 class Revenue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """What the user's own customers owe: a ledger apart, never spend."""
+    """What the user's own customers owe: a ledger apart, never spend.
+
+    Units: `gross` is what the customer owes with tax, `net` the same without tax; both before the vendor's own fees,
+        which are spend.
+    Null: `net` is None where the vendor does not state it.
+    """
 
     revenue_period: Period
     kind: str

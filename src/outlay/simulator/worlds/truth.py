@@ -97,7 +97,7 @@ class TrueRevenue:
     """One sale to the user's own customers, or its refund as a negative amount: never spend.
 
     Units: `gross` and `net` are major units of `currency`.
-    Null:  `net` is None where the vendor does not state its fees.
+    Null:  `net`, the amount without tax, is None where the vendor does not state it.
     """
 
     day: date
