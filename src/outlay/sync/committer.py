@@ -45,6 +45,7 @@ class Committer:
         self._facts = 0
         self._confirmed: list[Partition] = []
         self._writing: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()
 
     @property
     def known(self) -> dict[Partition, Committed]:
@@ -92,21 +93,28 @@ class Committer:
 
     async def flush(self, *, whole: bool = False) -> None:
         """Write what is gathered once there is enough of it; `whole` writes all and waits until it is safe."""
-        if self._batches and (whole or self._facts >= FLUSH_FACTS):
-            await self._written()
-            # Asked at once and not left to the heartbeat: a machine that slept wakes up in the middle of things.
-            await asyncio.to_thread(self._lease.renew)
-            if self._lease.lost:
-                raise LedgerBusyError(f"another sync has taken over {self.account.connection}")
-            batches, payloads = self._batches, self._payloads
-            self._batches, self._payloads, self._facts = [], [], 0
-            self._writing = asyncio.create_task(asyncio.to_thread(self._ledger.commit, self.account, batches, payloads))
-        if whole:
-            await self._written()
-            self._payloads = []
-            confirmed, self._confirmed = self._confirmed, []
-            if confirmed:
-                await asyncio.to_thread(self._ledger.checked, confirmed, self.clock())
+        if not whole and self._facts < FLUSH_FACTS:
+            return
+        # One at a time: those who come while a commit is waited for wait too, which is what bounds memory.
+        async with self._turn:
+            if self._batches and (whole or self._facts >= FLUSH_FACTS):
+                await self._written()
+                await self._write()
+            if whole:
+                await self._written()
+                self._payloads = []
+                confirmed, self._confirmed = self._confirmed, []
+                if confirmed:
+                    await asyncio.to_thread(self._ledger.checked, confirmed, self.clock())
+
+    async def _write(self) -> None:
+        # Asked at once and not left to the heartbeat: a machine that slept wakes up in the middle of things.
+        await asyncio.to_thread(self._lease.renew)
+        if self._lease.lost:
+            raise LedgerBusyError(f"another sync has taken over {self.account.connection}")
+        batches, payloads = self._batches, self._payloads
+        self._batches, self._payloads, self._facts = [], [], 0
+        self._writing = asyncio.create_task(asyncio.to_thread(self._ledger.commit, self.account, batches, payloads))
 
     async def settle_writing(self) -> None:
         """Wait for a commit under way, come what may: a thread cannot be stopped half-way and need not be."""
