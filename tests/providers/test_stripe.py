@@ -15,7 +15,7 @@ from outlay.model.money import total
 from outlay.model.period import Period
 from outlay.model.problem import Problem
 from outlay.providers.base import Ask
-from outlay.providers.stripe import BALANCE, PROVIDER, Funds, balance, fees, revenue
+from outlay.providers.stripe import BALANCE, PROVIDER, Funds, balance, fees, revenue, upcoming
 from outlay.providers.stripe.amounts import money
 from outlay.wire.refusals import Said, declared, error
 
@@ -201,3 +201,20 @@ def test_the_version_is_always_said() -> None:
     """Without a version each account answers in a shape of its own."""
     assert PROVIDER.headers["stripe-version"] == "2026-10-28.endive"
     assert PROVIDER.header_options == {"stripe-account": "account"}
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "means"),
+    [
+        (404, "invoice_upcoming_none", "empty"),
+        (400, "invoice_upcoming_none", "empty"),
+        (404, "resource_missing", "empty"),
+        (403, None, "permission_missing"),
+        (400, "parameter_unknown", None),
+    ],
+)
+def test_a_subscription_without_a_next_invoice_has_none(status: int, code: str | None, means: str | None) -> None:
+    """That nothing is billed next is an answer; what Stripe refuses otherwise is not taken for one."""
+    said = Said(status, {}, json.dumps({"error": {"type": "invalid_request_error", "code": code}}).encode())
+    found = declared(PROVIDER, upcoming.UPCOMING, said)
+    assert (found and found.means) == means
