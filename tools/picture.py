@@ -22,7 +22,7 @@ from rich.text import Text
 
 ROOT = Path(__file__).parent.parent
 PICTURE = ROOT / "docs" / "images" / "overview.svg"
-COLUMNS = 100
+COLUMNS = 104
 THEME = TerminalTheme(
     (16, 20, 28),
     (214, 220, 228),
