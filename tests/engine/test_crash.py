@@ -183,7 +183,7 @@ def test_killed_at_any_moment_the_ledger_is_whole(outside: Callable[..., Any]) -
 def begun(away: Any) -> Any:
     """Return a sync that is waiting for slow vendors, its leases taken."""
     away.bench.simulator.faults.add("slow", times="forever", seconds=10)
-    process = away.start("sync", "--quiet")
+    process = away.start("sync")
     while len(away.bench.simulator.faults.active()) and process.poll() is None and not _leased(away.bench):
         sleep(0.01)
     assert process.poll() is None
@@ -232,6 +232,7 @@ def test_ctrl_c_ends_a_sync_cleanly(outside: Callable[..., Any]) -> None:
     away.told.extend((out, err))
     assert process.returncode == 130
     assert "interrupted" in err
+    assert ": ok (" not in err
     assert "Traceback" not in err
     assert out == ""
     assert not _leased(away.bench)

@@ -147,9 +147,9 @@ class _Engine:
                 report.problems.append(_problem(error))
             except Exception as error:  # noqa: BLE001 - the fence around a provider: its bug must not stop the others
                 report.problems.append(_unforeseen(error))
-            finally:
-                report.seconds = time.monotonic() - started
-                self._settings.progress.ended(report)
+            # Not reached when interrupted or when the ledger breaks: what was cut short must not be told as ended well.
+            report.seconds = time.monotonic() - started
+            self._settings.progress.ended(report)
 
     async def _leased(self, connection: Connection, secret: Secret, lease: Lease, report: ConnectionReport) -> None:
         provider, settings = self._known[connection.provider], self._settings
