@@ -3,7 +3,8 @@
 A case is `cases/<provider>/<endpoint name>-<what it shows>/` with
 
     page-1.json, page-2.json ...   the vendor's answers in order, as bytes on the wire
-    ask.json                       optional: {"period": ["2026-11-01", "2026-11-08"], "options": {...}, "item": "..."}
+    ask.json                       optional: {"period": ["2026-11-01", "2026-11-08"], "options": {...}, "item": "...",
+                                   "headers": {...}}
     facts.jsonl                    what they mean, one fact a line, tagged with its type, keys in order
     problem.json                   the problems they raise, as a list; an unreadable page is one `payload_unreadable`
 
@@ -52,12 +53,14 @@ class Case:
         """Return what the pages were asked for, with defaults for what ask.json leaves out."""
         path = self.path / "ask.json"
         said = json.loads(path.read_text()) if path.exists() else {}
-        if unknown := said.keys() - {"period", "options", "item", "observed_at"}:
+        if unknown := said.keys() - {"period", "options", "item", "observed_at", "headers"}:
             raise ValueError(f"{path} has unknown keys {sorted(unknown)}")
         first, end = said.get("period", PERIOD)
         observed_at = datetime.fromisoformat(said["observed_at"]) if "observed_at" in said else OBSERVED_AT
         period = Period.of_days(date.fromisoformat(first), date.fromisoformat(end))
-        return Ask(self.dataset.name, period, said.get("options", {}), observed_at, said.get("item"))
+        return Ask(
+            self.dataset.name, period, said.get("options", {}), observed_at, said.get("item"), said.get("headers", {})
+        )
 
     def pages(self) -> list[bytes]:
         """Return the recorded answers in order."""

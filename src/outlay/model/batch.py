@@ -45,6 +45,8 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     fetched_at: datetime
     body: bytes
+    headers: dict[str, str] | None = None
+    """What the endpoint reads of the answer's headers; None where it reads none."""
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):

@@ -220,7 +220,7 @@ class Refusal:
 
     Matched in order: `status`, then `contains` in the body's text without regard to case. `means` is the `code` of the
     error in `outlay.errors` (`access_denied`, `permission_missing`, `not_offered`, `out_of_quota`, `retry_later`,
-    `gone`, `request_refused`) or `empty`: a complete answer without rows.
+    `gone`, `request_refused`), `empty`: a complete answer without rows, or `answer`: the body is a page like any other.
     """
 
     status: int

@@ -96,6 +96,8 @@ class Ask:
     observed_at: datetime
     item: str | None = None
     """The id of the fan-out item the request was made for."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """What came of the headers that the endpoint names in `headers_read`."""
 
 
 # ── Datasets ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -158,6 +160,8 @@ class Endpoint(Generic[Page]):
     query_options: Mapping[str, str] = field(default_factory=dict)
     """Parameters whose values the connection's options give, parameter to option; one that is not set is not sent."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    headers_read: tuple[str, ...] = ()
+    """Headers of the answer, in lower case, that its facts are read from; they are kept beside the payload."""
     body: Mapping[str, object] | GraphQL | Form | None = None
     """A form or a JSON document makes it a POST request that only reads: window, fan-out item and page are written into
     it. In a document a dotted name is a field of an object within, and windows write numbers, not digits."""

@@ -141,5 +141,6 @@ def _totals(text: str) -> tuple[Total, ...]:
 def payload(row: Mapping[str, Any]) -> Payload:
     """Return a kept answer from its row."""
     window = Period(row["window_start"], row["window_end"], row["window_zone"])
-    fields = {name: row[name] for name in Payload.__struct_fields__ if name != "window"}
-    return Payload(window=window, **fields)
+    headers = msgspec.json.decode(row["headers"], type=dict[str, str]) if row["headers"] else None
+    fields = {name: row[name] for name in Payload.__struct_fields__ if name not in ("window", "headers")}
+    return Payload(window=window, headers=headers, **fields)

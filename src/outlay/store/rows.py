@@ -239,8 +239,9 @@ def payloads(kept: Sequence[Payload]) -> ArrowTable:
     """Turn payloads into the rows of the `payloads` table."""
     columns = Columns(tables()["payloads"], len(kept))
     for name in Payload.__struct_fields__:
-        if name != "window":
+        if name not in ("window", "headers"):
             columns.put(name, [getattr(payload, name) for payload in kept])
+    columns.put("headers", [json_text(payload.headers) for payload in kept])
     columns.put("window_start", [payload.window.start for payload in kept])
     columns.put("window_end", [payload.window.end for payload in kept])
     columns.put("window_zone", [payload.window.zone for payload in kept])

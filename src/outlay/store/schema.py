@@ -19,7 +19,7 @@ from outlay.model.focus import COLUMNS
 from outlay.model.money import Money
 from outlay.model.period import Period
 
-VERSION = 1
+VERSION = 2
 """Raised by one whenever a table or the state changes shape; an older ledger is upgraded when it is opened."""
 
 
@@ -207,6 +207,7 @@ def tables() -> dict[str, Table]:
         Column("status", Kind.COUNT),
         Column("fetched_at", Kind.MOMENT),
         Column("body", Kind.BODY),
+        Column("headers", Kind.TEXT),
     )
     found = [_charges(), *(_facts(name, fact) for name, fact in FACTS.items()), batches, payloads]
     return {table.name: table for table in found}

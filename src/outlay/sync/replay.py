@@ -141,7 +141,14 @@ class _Replay:
                 page = msgspec.json.decode(payload.body, type=work.endpoint.page)
             except msgspec.DecodeError as error:
                 raise PayloadError(f"{work.dataset.name}: a kept payload fits no known shape: {error}") from error
-            ask = Ask(work.dataset.name, payload.window, self._options, payload.fetched_at, payload.item)
+            ask = Ask(
+                work.dataset.name,
+                payload.window,
+                self._options,
+                payload.fetched_at,
+                payload.item,
+                payload.headers or {},
+            )
             collector.add(Answer(page, payload, ask))
         return collector.finish()
 

@@ -69,6 +69,11 @@ def _reaches_back(endpoint: Endpoint[Any], answer: Answer) -> bool:
     return oldest is not None and oldest < answer.ask.period.start
 
 
+def _read_headers(endpoint: Endpoint[Any], reply: Reply) -> dict[str, str]:
+    """Return what an endpoint reads of an answer's headers."""
+    return {name: redactor.text(reply.headers[name]) for name in endpoint.headers_read if name in reply.headers}
+
+
 class _Budget:
     """The seconds an ask has left on the wire; what the caller does between pages is not counted."""
 
@@ -203,7 +208,8 @@ class Wire:
         found = await self._persist(call, call.base_url + target, content, budget)
         if found is None:
             return None
-        page, body, status = found
+        page, reply = found
+        headers = _read_headers(call.endpoint, reply)
         present = self._clock()
         payload = Payload(
             fetch_id=call.fetch_id,
@@ -215,15 +221,14 @@ class Wire:
             window=call.window,
             page_number=number,
             path=redactor.text(request.shown(target, document, form=isinstance(call.endpoint.body, Form))),
-            status=status,
+            status=reply.status,
             fetched_at=present,
-            body=body,
+            body=reply.body,
+            headers=headers or None,
         )
-        return Answer(page, payload, Ask(call.dataset, call.window, self._options, present, call.item))
+        return Answer(page, payload, Ask(call.dataset, call.window, self._options, present, call.item, headers))
 
-    async def _persist(
-        self, call: _Call, url: str, content: bytes | None, budget: _Budget
-    ) -> tuple[Any, bytes, int] | None:
+    async def _persist(self, call: _Call, url: str, content: bytes | None, budget: _Budget) -> tuple[Any, Reply] | None:
         """Send one request until it is answered, refused for good, or the attempts or the deadline are used up."""
         attempt = 0
         while True:
@@ -275,8 +280,8 @@ class Wire:
             f"{call.where}: the vendor's quota is used up for {wait:.0f} more seconds", retry_after_seconds=wait
         )
 
-    def _read(self, call: _Call, reply: Reply) -> tuple[Any, bytes, int] | None:
-        """Return page and body of an answer, None for one without rows.
+    def _read(self, call: _Call, reply: Reply) -> tuple[Any, Reply] | None:
+        """Return the page of an answer and the answer, None for one without rows.
 
         Raises: AgainError when asking again may help; ProviderError when not.
         """
@@ -298,6 +303,8 @@ class Wire:
             refusal = refusals.default(said, used_up=used_up is not None)
         if refusal.means == refusals.EMPTY:
             return None
+        if refusal.means == refusals.ANSWER:
+            return self._decode(call, reply)
         delay = retry.retry_after(reply.headers, present)
         if delay is None:
             delay = used_up if used_up is not None or reply.status != _FORBIDDEN else _FORBIDDEN_SECONDS
@@ -308,7 +315,7 @@ class Wire:
             raise AgainError(error)
         raise error
 
-    def _decode(self, call: _Call, reply: Reply) -> tuple[Any, bytes, int]:
+    def _decode(self, call: _Call, reply: Reply) -> tuple[Any, Reply]:
         kind = call.endpoint.page
         decoder = self._decoders.get(kind)
         if decoder is None:
@@ -316,7 +323,7 @@ class Wire:
         body = redactor.body(reply.body)
         failure: ProviderError | AgainError
         try:
-            return decoder.decode(body), body, reply.status
+            return decoder.decode(body), reply._replace(body=body)
         except msgspec.ValidationError as error:
             failure = PayloadError(
                 f"{call.where} answered in an unknown shape: {redactor.text(str(error))}", status=_OK

@@ -26,6 +26,8 @@ from outlay.redaction import redactor
 
 EMPTY = "empty"
 """What a refusal means that stands for a complete answer without rows."""
+ANSWER = "answer"
+"""What a refusal means whose body is a page like any other."""
 _SAID_CHARACTERS_MAX = 300
 _TEXT_BYTES_MAX = 64 * 1024
 _ERRORS: Mapping[str, type[ProviderError]] = {
