@@ -38,6 +38,7 @@ from outlay.providers.asking import (
     Refusal,
     Window,
 )
+from outlay.providers.metering import Metering
 
 __all__ = [
     "CAPABILITIES",
@@ -61,6 +62,7 @@ __all__ = [
     "IsoWindow",
     "JsonApi",
     "KeyKind",
+    "Metering",
     "MonthParts",
     "NoWindow",
     "Offer",
@@ -320,6 +322,8 @@ class Provider:
     sources: tuple[str, ...]
     account_type: str = "Organization"
     sub_account_type: str = "Project"
+    metering: Metering | None = None
+    """How its answers are metered where they are received; None where nothing of it is billed per request."""
     imports: tuple[Import, ...] = ()
     """The files of this vendor that `outlay import` understands."""
     options: tuple[Option, ...] = ()

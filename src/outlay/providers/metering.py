@@ -1,0 +1,79 @@
+"""The words in which a provider says how its answers are metered where they are received: counts and headers only.
+
+`outlay.meter` watches a client's answers, finds the vendor by host and path, and hands what is declared here to `read`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from outlay.model.facts import Limit
+from outlay.model.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One finished answer, without its content.
+
+    `documents` are the JSON objects that hold figures: the body itself, or those events of a stream that name one of
+    `Metered.marks`, oldest first. `headers` are those of `Metered.headers_read` that came, in lower case.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    documents: tuple[bytes, ...]
+    observed_at: datetime
+    model: str | None = None
+    """What the request named, where the answer names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What one answer used: none where nothing of it is billed."""
+
+    quantities: Mapping[str, Decimal]
+    """By the names of `outlay.model.metering.METERS`."""
+    model: str | None = None
+    service_tier: str | None = None
+    context_tokens: int | None = None
+    cost: Money | None = None
+    """The vendor's own price of the call, where its answer states one."""
+
+
+def _no_limits(_seen: Seen) -> Iterable[Limit]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """One kind of call: which paths it has and how its answer is read. Both functions are pure."""
+
+    operation: str
+    path: str
+    """A regular expression that the whole path fits, without the query; prefixes of proxies are allowed before it."""
+    read: Callable[[Seen], Iterable[Counted]]
+    """Yield what a call used: several where one call used several models. A failed call is shown too.
+
+    Raises: ValueError, msgspec.MsgspecError for documents that cannot be read; they are counted and swallowed.
+    """
+    limits: Callable[[Seen], Iterable[Limit]] = _no_limits
+    headers_read: tuple[str, ...] = ()
+    marks: tuple[bytes, ...] = (b'"usage"',)
+    """A stream's event is kept when one of these stands in it; all others pass by unread."""
+    method: str = "POST"
+
+
+@dataclass(frozen=True, slots=True)
+class Metering:
+    """How a provider's answers are metered."""
+
+    hosts: tuple[str, ...]
+    """Hosts whose answers are this vendor's; a leading dot stands for any subdomain."""
+    calls: tuple[Metered, ...]
+    service_name: str
+    """The FOCUS service of what is metered: that of the vendor's billed charges, so that both can be compared."""
+    usage_dataset: str | None = None
+    """The dataset in which the vendor's own API tells the same usage: what is metered is a part of it, never added."""
