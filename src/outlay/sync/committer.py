@@ -66,7 +66,7 @@ class Committer:
         changed = []
         broken: dict[str, list[Partition]] = {}
         for partition, result in checked:
-            report.problems.extend(result.problems)
+            report.tell(result.problems)
             fatal = next((p.code for p in result.problems if p.severity is Severity.FATAL), None)
             if fatal:
                 broken.setdefault(fatal, []).append(partition)

@@ -110,7 +110,7 @@ class _Replay:
         report = self._dataset_report(dataset.name)
         result = check(dataset, each.period, each.facts)
         problems = (*each.problems, *result.problems)
-        report.problems.extend(problems)
+        report.tell(problems)
         if any(problem.severity is Severity.FATAL for problem in problems):
             return
         report.fetched += 1

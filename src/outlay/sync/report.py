@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from outlay.errors import Exit
 from outlay.model.problem import Problem, Severity
+
+
+TOLD_MAX = 20
+"""How many problems of one kind a dataset's report spells out; a broken answer may hold one in every row."""
 
 
 @dataclass(slots=True)
@@ -21,6 +26,24 @@ class DatasetReport:
     facts: int = 0
     requests: int = 0
     problems: list[Problem] = field(default_factory=list)
+    _counts: dict[tuple[str, Severity], int] = field(default_factory=dict)
+    _rest_at: dict[tuple[str, Severity], int] = field(default_factory=dict)
+
+    def tell(self, problems: Iterable[Problem]) -> None:
+        """Add problems; of one kind the first `TOLD_MAX` are spelt out and the others counted."""
+        for problem in problems:
+            kind = (problem.code, problem.severity)
+            count = self._counts[kind] = self._counts.get(kind, 0) + 1
+            if count <= TOLD_MAX:
+                self.problems.append(problem)
+                continue
+            more = f"{count - TOLD_MAX} more of this kind"
+            rest = Problem(code=problem.code, says=more, hint=problem.hint, severity=problem.severity)
+            if kind in self._rest_at:
+                self.problems[self._rest_at[kind]] = rest
+            else:
+                self._rest_at[kind] = len(self.problems)
+                self.problems.append(rest)
 
     @property
     def failed(self) -> bool:
