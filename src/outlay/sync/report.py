@@ -9,7 +9,6 @@ from typing import Any
 from outlay.errors import Exit
 from outlay.model.problem import Problem, Severity
 
-
 TOLD_MAX = 20
 """How many problems of one kind a dataset's report spells out; a broken answer may hold one in every row."""
 
