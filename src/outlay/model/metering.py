@@ -25,6 +25,7 @@ class Meter(msgspec.Struct, frozen=True):
 
 METERS: Mapping[str, Meter] = {
     "requests": Meter("requests"),
+    "uncounted_requests": Meter("requests", inside="requests"),
     "input_tokens": Meter("tokens"),
     "cached_input_tokens": Meter("tokens"),
     "cache_write_tokens": Meter("tokens"),
@@ -41,7 +42,8 @@ METERS: Mapping[str, Meter] = {
     "queries": Meter("requests"),
 }
 """Every meter by name. Those that are not inside another are disjoint: `input_tokens` are text that was neither read
-from a cache nor written to one, `output_tokens` hold the reasoning and no audio."""
+from a cache nor written to one, `output_tokens` hold the reasoning and no audio. `uncounted_requests` are those whose
+tokens no one told, such as a stream that was left before its end: what they used is unknown, and not nothing."""
 
 CONTEXT_EDGES = (128_000, 200_000, 256_000, 272_000, 512_000)
 """Prompt sizes at which vendors change their prices: an event's whole prompt falls into one of the bands between."""
