@@ -12,7 +12,8 @@ OutlayError
 │   ├── GoneError              the vendor retired the endpoint: update Outlay
 │   ├── RequestRefusedError    the vendor calls our request wrong: report it
 │   ├── UnreachableError       no answer at all: network, proxy, certificate, name
-│   └── PayloadError           the answer fits no known shape: keep what was there, skip the partition
+│   ├── PayloadError           the answer fits no known shape: keep what was there, skip the partition
+│   └── TermsMissingError      fees are worked out from terms the user enters, and there are none for it
 ├── StoreError                 the ledger cannot be read or written; nothing half-written remains  exit 4
 │   ├── LedgerVersionError     the ledger was written by a newer Outlay
 │   └── LedgerBusyError        another process holds the lease on a connection
@@ -165,6 +166,13 @@ class PayloadError(ProviderError):
 
     code = "payload_unreadable"
     default_hint = "Nothing was overwritten. Update Outlay; if it is up to date, report the endpoint and the field."
+
+
+class TermsMissingError(ProviderError):
+    """No endpoint states these costs, and no terms were entered to work them out from."""
+
+    code = "terms_missing"
+    default_hint = "Enter the fees you have agreed on with `outlay enter fee-terms`, for each currency you are paid in."
 
 
 class StoreError(OutlayError):

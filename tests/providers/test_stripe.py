@@ -17,7 +17,7 @@ from outlay.model.problem import Problem
 from outlay.providers.base import Ask
 from outlay.providers.stripe import BALANCE, PROVIDER, Funds, balance, fees, revenue, upcoming
 from outlay.providers.stripe.amounts import money
-from outlay.wire.refusals import Said, declared, error
+from outlay.wire.refusals import Said, declared, default, error
 
 DAY = datetime(2026, 11, 3, tzinfo=UTC)
 CREATED = int(DAY.timestamp())
@@ -182,8 +182,6 @@ def said(status: int, headers: dict[str, str] | None = None, **body: str) -> Sai
         (said(404, code="resource_missing", param="starting_after"), "retry_later", "begins again"),
         (said(404, code="resource_missing", param="id"), "not_offered", "other mode"),
         (said(409), "retry_later", ""),
-        (said(409, {"stripe-should-retry": "false"}), "request_refused", ""),
-        (said(400, {"stripe-should-retry": "true"}), "retry_later", ""),
         (said(429, code="lock_timeout"), "retry_later", "holds the object"),
         (said(429, {"stripe-rate-limited-reason": "global-concurrency"}), "retry_later", "global-concurrency"),
     ],
@@ -201,6 +199,13 @@ def test_the_version_is_always_said() -> None:
     """Without a version each account answers in a shape of its own."""
     assert PROVIDER.headers["stripe-version"] == "2026-10-28.endive"
     assert PROVIDER.header_options == {"stripe-account": "account"}
+
+
+def test_stripes_own_word_on_asking_again_is_heard() -> None:
+    """The header overrides every rule by status, and the reason of a 429 is told."""
+    assert PROVIDER.retry_header == "stripe-should-retry"
+    answer = said(429, {"stripe-rate-limited-reason": "of-tomorrow"})
+    assert "[of-tomorrow]" in error(PROVIDER, fees.FEES, answer, default(answer)).message
 
 
 @pytest.mark.parametrize(

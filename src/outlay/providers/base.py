@@ -6,14 +6,15 @@ interprets windows, pages and auth; `outlay.sync` plans and commits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Generic, TypeVar
 
-from outlay.model.facts import Fact
+from outlay.model.facts import Charge, Fact, Revenue
 from outlay.model.period import Period
 from outlay.model.problem import Problem
+from outlay.model.terms import FeeTerms
 from outlay.providers.asking import (
     AfterId,
     Auth,
@@ -54,7 +55,9 @@ __all__ = [
     "DayText",
     "Endpoint",
     "EpochWindow",
+    "Estimate",
     "FanOut",
+    "Follow",
     "Form",
     "GraphQL",
     "Header",
@@ -100,6 +103,8 @@ class Ask:
     """The id of the fan-out item the request was made for."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """What came of the headers that the endpoint names in `headers_read`."""
+    followed: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    """The pages of the endpoint named in `Endpoint.then`, by the id that each was asked for."""
 
 
 # ── Datasets ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -144,6 +149,18 @@ class FanOut:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Follow(Generic[Page]):
+    """Ask a further endpoint once per id found in a page, before the page is mapped: its pages are `Ask.followed`.
+
+    They belong to the page: where one id cannot be read the page has no facts, and its partitions stay as they were.
+    """
+
+    endpoint: Endpoint[Any]
+    """Its `each` says where the id stands; its own `facts` are left out, for the first endpoint's take them all in."""
+    items: Callable[[Page, Ask], Iterable[str]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Endpoint(Generic[Page]):
     """One way to get a dataset over HTTP.
 
@@ -167,6 +184,11 @@ class Endpoint(Generic[Page]):
     body: Mapping[str, object] | GraphQL | Form | None = None
     """A form or a JSON document makes it a POST request that only reads: window, fan-out item and page are written into
     it. In a document a dotted name is a field of an object within, and windows write numbers, not digits."""
+    body_options: Mapping[str, str] = field(default_factory=dict)
+    """Fields of the body whose values the connection's options give, field to option; one not set is left as it is."""
+    keep_whole: bool = True
+    """Whether answers are kept as they came. False keeps of each only the fields that `page` names, where the rest may
+    not be stored: what a model said, what a search found."""
     each: FanOut | None = None
     refusals: tuple[Refusal, ...] = ()
     rates: tuple[Rate, ...] = ()
@@ -182,6 +204,8 @@ class Endpoint(Generic[Page]):
     oldest: Callable[[Page], datetime | None] | None = None
     """Return the time of a page's oldest row, where the vendor lists the newest first and knows no window: pages end
     with the one that reaches back before the window."""
+    then: Follow[Page] | None = None
+    """What else is asked for the ids in each page."""
     ordered: bool = False
     """The vendor documents oldest first: a day is whole as soon as a later one appears, and memory stays flat."""
 
@@ -223,6 +247,22 @@ class Dataset:
     datasets alone that fan out over one of them. Empty: with every dataset that fans out."""
     order: int = 1
     """Lower is fetched first; names that others fan out over are 0."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimate:
+    """Charges worked out from revenue in the ledger and the fee terms the user entered, where no endpoint states them.
+
+    They are worked out anew, by day, whenever either changes. A day whose revenue is not known, or for which no terms
+    are, has no estimate and is said to be missing; it is no zero.
+    """
+
+    dataset: Dataset
+    """Where they stand; it has no endpoint."""
+    of: tuple[str, ...]
+    """The datasets whose revenue they are worked out from."""
+    charges: Callable[[date, Sequence[Revenue], Sequence[FeeTerms]], Iterable[Charge]]
+    """Return the charges of a day, all with the basis `estimated`. Raises: TermsMissingError."""
 
 
 # ── Files ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -276,6 +316,8 @@ class Option:
     required: bool = False
     one_of: str | None = None
     """Options that share this word exclude each other, and one of them is required."""
+    choices: tuple[str, ...] = ()
+    """The only values it takes; none: any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +366,8 @@ class Provider:
     sub_account_type: str = "Project"
     metering: Metering | None = None
     """How its answers are metered where they are received; None where nothing of it is billed per request."""
+    estimates: tuple[Estimate, ...] = ()
+    """Costs that nothing states and that entered fee terms tell roughly."""
     imports: tuple[Import, ...] = ()
     """The files of this vendor that `outlay import` understands."""
     options: tuple[Option, ...] = ()
@@ -335,6 +379,10 @@ class Provider:
     quota_headers: QuotaHeaders | None = None
     refusals: tuple[Refusal, ...] = ()
     request_id_header: str = "x-request-id"
+    retry_header: str = ""
+    """The header whose `true` or `false` says whether to ask again, whatever the status would mean."""
+    reason_header: str = ""
+    """The header that says why a request was refused."""
     variables: Callable[[Mapping[str, str]], Mapping[str, str]] = lambda options: options
     """Turn a connection's options into path variables."""
     account: Callable[[Mapping[str, str]], str | None] = lambda _options: None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from random import random as system_random
 from types import TracebackType
@@ -223,7 +223,7 @@ class Wire:
             path=redactor.text(request.shown(target, document, form=isinstance(call.endpoint.body, Form))),
             status=reply.status,
             fetched_at=present,
-            body=reply.body,
+            body=reply.body if call.endpoint.keep_whole else msgspec.json.encode(page),
             headers=headers or None,
         )
         return Answer(page, payload, Ask(call.dataset, call.window, self._options, present, call.item, headers))
@@ -301,6 +301,9 @@ class Wire:
             if said.body is reply.body and reply.status == _OK and not refusals.is_html(reply.headers, reply.body):
                 return self._decode(call, reply)
             refusal = refusals.default(said, used_up=used_up is not None)
+        again = retry.told(reply.headers, self._provider.retry_header)
+        if again:
+            refusal = replace(refusal, means=RetryLaterError.code)
         if refusal.means == refusals.EMPTY:
             return None
         if refusal.means == refusals.ANSWER:
@@ -312,7 +315,8 @@ class Wire:
         if isinstance(error, RetryLaterError):
             if delay is not None:
                 self._quota.close(delay)
-            raise AgainError(error)
+            if again is not False:
+                raise AgainError(error)
         raise error
 
     def _decode(self, call: _Call, reply: Reply) -> tuple[Any, Reply]:

@@ -152,6 +152,8 @@ def error(
         message += f", “{words}”"
     if said.status in (403, 404) and (permission := missing_permission(said.headers)):
         message += f"; it asks for the permission {permission}"
+    if provider.reason_header and (reason := said.headers.get(provider.reason_header.lower(), "").strip()):
+        message += f" [{_shown(reason)}]"
     identifier = request_id(provider, said)
     if identifier:
         message += f" (request {identifier})"

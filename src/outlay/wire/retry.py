@@ -54,6 +54,11 @@ def retry_after(headers: Mapping[str, str], present: datetime) -> float | None:
     return max(0.0, (moment - (http_date(headers.get("date", "")) or present)).total_seconds())
 
 
+def told(headers: Mapping[str, str], name: str) -> bool | None:
+    """Return whether the vendor says in a header of its own to ask again; None where it says neither."""
+    return {"true": True, "false": False}.get(headers.get(name.lower(), "").strip().lower()) if name else None
+
+
 def http_date(text: str) -> datetime | None:
     """Return an HTTP date in UTC, None when it is not one."""
     try:

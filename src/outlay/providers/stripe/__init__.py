@@ -128,6 +128,8 @@ PROVIDER = Provider(
     header_options={"stripe-account": "account"},
     rates=(Rate(25, 1),),
     request_id_header="request-id",
+    retry_header="stripe-should-retry",
+    reason_header="stripe-rate-limited-reason",
     account_type="Account",
     sub_account_type="Connected account",
     options=(Option("account", "the id of a connected account (acct_…) that a platform's key reads"),),
@@ -139,8 +141,6 @@ PROVIDER = Provider(
         Refusal(404, "retry_later", contains="starting_after",
                 hint="The row that the next page begins after is gone; the next sync begins again."),
         Refusal(404, "not_offered", hint="Objects of the other mode, live or sandbox, are not found."),
-        Refusal(400, "retry_later", header="stripe-should-retry: true"),
-        Refusal(409, "request_refused", header="stripe-should-retry: false"),
         Refusal(409, "retry_later"),
         *(Refusal(429, "retry_later", header=f"stripe-rate-limited-reason: {reason}", hint=f"{says} ({reason})")
           for reason, says in _LIMITED.items()),
