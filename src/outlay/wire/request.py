@@ -71,6 +71,7 @@ def build(
             else:
                 said.append((each.parameter, name))
     said += pages.first(endpoint.pages)
+    said += [(name, options[option]) for name, option in endpoint.body_options.items() if options.get(option)]
     body = None if endpoint.body is None else filled(endpoint, _document(provider, endpoint, variables), said)
     if body is None:
         params += [(name, str(value)) for name, value in said]
