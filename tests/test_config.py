@@ -306,6 +306,7 @@ class Named:
     name: str
     required: bool = False
     one_of: str | None = None
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def refusal_codes() -> set[str]:
     kinds = [errors.ProviderError]
     for kind in kinds:
         kinds.extend(kind.__subclasses__())
-    return {kind.code for kind in kinds} | {"empty"}
+    return {kind.code for kind in kinds} | {"empty", "answer"}
 
 
 def words(value: object) -> Iterator[dict[str, Any]]:

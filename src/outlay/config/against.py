@@ -16,6 +16,8 @@ class _Option(Protocol):
     def required(self) -> bool: ...
     @property
     def one_of(self) -> str | None: ...
+    @property
+    def choices(self) -> Sequence[str]: ...
 
 
 class _Dataset(Protocol):
@@ -54,6 +56,10 @@ def validate_options(provider: Described, options: Mapping[str, str], *, where: 
     for option in provider.options:
         if option.required and option.name not in given:
             raise ConfigError(f"{prefix}{provider.id} needs `{option.name}`", hint=f'Add {option.name} = "…".')
+        value = options.get(option.name)
+        if value and option.choices and value not in option.choices:
+            hint = suggestion(value, option.choices, otherwise=f"Choose from: {', '.join(option.choices)}.")
+            raise ConfigError(f"{prefix}`{option.name}` cannot be {value!r}", hint=hint)
     for group in dict.fromkeys(option.one_of for option in provider.options if option.one_of):
         members = [option.name for option in provider.options if option.one_of == group]
         chosen = [name for name in members if name in given]

@@ -189,11 +189,6 @@ class Endpoint(Generic[Page]):
     keep_whole: bool = True
     """Whether answers are kept as they came. False keeps of each only the fields that `page` names, where the rest may
     not be stored: what a model said, what a search found."""
-    body_options: Mapping[str, str] = field(default_factory=dict)
-    """Fields of the body whose values the connection's options give, field to option; one not set is left as it is."""
-    keep_whole: bool = True
-    """Whether answers are kept as they came. False keeps of each only the fields that `page` names, where the rest may
-    not be stored: what a model said, what a search found."""
     each: FanOut | None = None
     refusals: tuple[Refusal, ...] = ()
     rates: tuple[Rate, ...] = ()
@@ -321,8 +316,6 @@ class Option:
     required: bool = False
     one_of: str | None = None
     """Options that share this word exclude each other, and one of them is required."""
-    choices: tuple[str, ...] = ()
-    """The only values it takes; none: any."""
     choices: tuple[str, ...] = ()
     """The only values it takes; none: any."""
 
