@@ -49,6 +49,8 @@ class ConnectionSync:
         self._denied: AccessDeniedError | None = None
         self._unlisted: ProviderError | None = None
         """Why a list that others ask once per entry of could not be read."""
+        self._absent: dict[str, NotOfferedError] = {}
+        """Why there are no names of a kind, where their list is not offered."""
 
     async def run(self) -> None:
         """Fetch names first, because others ask once per name; then every dataset side by side."""
@@ -140,6 +142,9 @@ class ConnectionSync:
         # An old list serves for limits. Costs of what it lacks would be missing, and a smaller total is a wrong one.
         if self._unlisted is not None and (not names or Charge in work.dataset.yields):
             raise self._unlisted
+        # Nothing can be asked for, which is not the same as having asked and found nothing.
+        if each.kind in self._absent:
+            raise self._absent[each.kind]
         return [name.id for name in names if name.state in each.states]
 
     def _instead(self, work: Work, collector: Collector, error: ProviderError) -> list[Work]:
@@ -157,6 +162,8 @@ class ConnectionSync:
             self._denied = error
         if dataset.grain == "names" and dataset.order == 0 and not isinstance(error, NotOfferedError):
             self._unlisted = error
+        if dataset.grain == "names" and isinstance(error, NotOfferedError):
+            self._absent.update(dict.fromkeys(dataset.kinds, error))
         harmless = isinstance(error, NotOfferedError) and (dataset.optional or Charge not in dataset.yields)
         severity = Severity.NOTE if harmless else Severity.FATAL
         problem = _problem(error, dataset.name, severity)
