@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from outlay.store import metering, tokens  # noqa: F401 - their tables are part of the state
 from outlay.store.delta import Tables
 from outlay.store.faults import storing
 from outlay.store.schema import TABLE_OF, tables
