@@ -2,7 +2,8 @@
 
 OutlayError
 ├── ConfigError                the user changes a setting or an argument; nothing was fetched     exit 2
-│   └── CredentialMissingError the user provides the credential that a connection names
+│   ├── CredentialMissingError the user provides the credential that a connection names
+│   └── PricesError            the user corrects a price list of their own
 ├── ProviderError              one connection said no; the others go on                           exit 3, after all ran
 │   ├── RetryLaterError        the same request may work later: back off, then give up
 │   ├── AccessDeniedError      the vendor refuses the key: stop this connection
@@ -71,6 +72,13 @@ class CredentialMissingError(ConfigError):
 
     code = "credential_missing"
     default_hint = "Set the environment variable or file that the connection's `credential` names."
+
+
+class PricesError(ConfigError):
+    """A price list cannot be read as it is written."""
+
+    code = "prices"
+    default_hint = "Correct the list at the place named above; docs/prices.md tells the format."
 
 
 class ProviderError(OutlayError):

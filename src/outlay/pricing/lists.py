@@ -1,0 +1,103 @@
+"""Every price list there is, in the order in which they speak: the user's own, the shipped ones, the catalogue."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from outlay.errors import PricesError
+from outlay.pricing import catalogue
+from outlay.pricing.book import Book, Model, billed
+from outlay.pricing.meters import Line, Unpriced, Use
+from outlay.pricing.reading import read
+
+SHIPPED = ("brave", "deepseek")
+"""The lists beside this module that price metered quantities, by the name of their file."""
+_MAX_BYTES = 4_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """All lists. Order: the first one that knows a model at a moment prices it, and it alone."""
+
+    own: tuple[Book, ...] = ()
+    shipped: tuple[Book, ...] = ()
+    with_catalogue: bool = True
+
+    def books(self, provider: str) -> Iterator[Book]:
+        """Yield the lists of a vendor's prices; the catalogue is loaded only when it is its turn."""
+        yield from (book for book in (*self.own, *self.shipped) if book.provider == provider)
+        if self.with_catalogue and (found := catalogue.book(provider)) is not None:
+            yield found
+
+    def find(self, use: Use) -> tuple[Book, Model] | None:
+        """Return the list that prices a use, and its model. Null: none knows it."""
+        return next(((book, model) for book in self.books(use.provider) if (model := book.model(use))), None)
+
+    def price(self, use: Use) -> tuple[Line | Unpriced, ...]:
+        """Return a line for every quantity that has a price, and what has none. Order: by meter."""
+        found = self.find(use)
+        if found is not None:
+            book, model = found
+            return tuple(book.price(model, use))
+        why = self._unknown(use)
+        left = [(meter, quantity) for meter, quantity in billed(use.quantities) if meter != "requests"]
+        return tuple(Unpriced(meter=meter, quantity=quantity, why=why) for meter, quantity in left or _requests(use))
+
+    def _unknown(self, use: Use) -> str:
+        books = list(self.books(use.provider))
+        if not books:
+            missing = "" if catalogue.release() else "; the extra `prices` brings a catalogue of many models"
+            return f"no list has prices of {use.provider}{missing}"
+        if use.model is None:
+            return f"no list has a price of {use.provider} for {use.operation or 'calls'} without a model"
+        known = {name: None for book in books for model in book.models for name in model.ids}
+        near = difflib.get_close_matches(use.model, known, 3, 0.6)
+        hint = f"; the nearest known are {', '.join(near)}" if near else ""
+        return f"no list knows {use.model} on {use.at:%Y-%m-%d}{hint}"
+
+
+def _requests(use: Use) -> list[tuple[str, Decimal]]:
+    return [(meter, quantity) for meter, quantity in billed(use.quantities) if meter == "requests"]
+
+
+def lists(home: Path | None, *, with_catalogue: bool = True) -> Lists:
+    """Return all price lists, the user's own from `<home>/prices/*.toml`.
+
+    Raises: PricesError when one of the user's own cannot be read as documented.
+    """
+    return Lists(own=_own(home), shipped=_shipped(), with_catalogue=with_catalogue)
+
+
+@cache
+def _shipped() -> tuple[Book, ...]:
+    folder = files("outlay.pricing")
+    return tuple(
+        read((folder / f"{name}.toml").read_text("utf-8"), f"{name}.toml", name, "shipped") for name in SHIPPED
+    )
+
+
+def _own(home: Path | None) -> tuple[Book, ...]:
+    folder = home / "prices" if home is not None else None
+    if folder is None or not folder.is_dir():
+        return ()
+    return tuple(read(_text(path), str(path), path.stem, "own") for path in sorted(folder.glob("*.toml")))
+
+
+def _text(path: Path) -> str:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise PricesError(f"{path} cannot be read: {error.strerror}") from None
+    if len(raw) > _MAX_BYTES:
+        raise PricesError(f"{path} has {len(raw):,} bytes; a price list has at most {_MAX_BYTES:,}")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise PricesError(f"{path}, line {line}: the file is not UTF-8 text") from None
