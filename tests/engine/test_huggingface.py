@@ -11,8 +11,11 @@ import pytest
 
 from outlay.analysis.query import Query
 from outlay.analysis.reconcile import mismatches
+from outlay.analysis.spend import spend
+from outlay.model.problem import Severity
 from outlay.simulator.worlds.huggingface import ACME, INFERENCE, SHUT, USER
 from outlay.sync.plan import Span
+from outlay.sync.replay import replay
 
 Make = Callable[..., Any]
 NOVEMBER = date(2026, 11, 1)
@@ -155,14 +158,78 @@ def test_whoami_is_asked_once_and_kept(bench: Make) -> None:
     assert [seen.path for seen in one.simulator.requests].count("/api/whoami-v2") == 2
 
 
-def test_an_organization_that_shows_no_bill_does_not_end_the_others(bench: Make) -> None:
-    """It is noted as not offered, and everyone else is whole."""
-    one = made(bench)
+ALL_SEEN: dict[str, Any] = {"changes": {"huggingface": {"options": {}}}}
+"""A connection that reads every organization the token sees, the one that shows no bill among them."""
+OF_ORGANIZATIONS = {
+    "organization_usage", "organization_credits", "organization_compute", "organization_invoice", "resource_groups",
+    "organization_sessions", "spend_limits", "organization_inference_limit",
+}  # fmt: skip
+
+
+def incomplete(one: Any) -> set[tuple[str, str]]:
+    """Return the datasets of which an answer about spend says that something is missing, and why."""
+    with one.ledger() as ledger:
+        answer = spend(ledger, Query(from_=NOVEMBER, to=one.world.today), clock=one.clock)
+    return {(each.dataset, each.why) for each in answer.incomplete}
+
+
+def test_an_organization_that_shows_no_bill_is_a_gap_and_ends_no_other(bench: Make) -> None:
+    """Its cost is unknown and not nothing: everyone else's is right, and the answer says what it lacks."""
+    one = made(bench, **ALL_SEEN)
     report = one.sync()
-    notes = problems(report)
-    assert all(codes == {"not_offered"} for codes in notes.values())
-    assert {"organization_usage", "spend_limits", "resource_groups"} <= set(notes)
-    assert any(SHUT in seen.path and seen.status == 403 for seen in one.simulator.requests)
+    [connection] = report.connections
+    assert connection.state == "partial"
+    assert problems(report) == {name: {"permission_missing"} for name in OF_ORGANIZATIONS}
+    told = [problem for each in connection.datasets for problem in each.problems]
+    assert all(SHUT in problem.where and "organizations" in problem.hint for problem in told)
+    assert all(problem.severity is Severity.FATAL for problem in told)
+    assert charges(one) == true_charges(one)
+    lacking = {name for name in OF_ORGANIZATIONS if name in {"organization_usage", "organization_compute",
+                                                             "organization_credits"}}  # fmt: skip
+    assert incomplete(one) == {(name, "permission_missing") for name in lacking}
+
+
+def test_what_a_key_may_not_read_is_asked_once_and_not_for_each_day(bench: Make) -> None:
+    """Fifty days of an organization that refuses cost no more than the requests that were under way at once."""
+    one = made(bench, **ALL_SEEN)
+    one.sync()
+    asked = [seen for seen in one.simulator.requests if SHUT in seen.path and seen.path.endswith("usage-v2")]
+    assert 1 <= len(asked) <= 3 * 4
+    assert {seen.status for seen in asked} == {403}
+
+
+def test_a_refused_organization_is_still_a_gap_after_another_sync_and_a_replay(bench: Make) -> None:
+    """Nothing that is looked at again unchanged becomes whole by that; naming the others ends it."""
+    one = made(bench, **ALL_SEEN)
+    one.sync()
+    before = incomplete(one)
+    one.sync()
+    assert incomplete(one) == before != set()
+    with one.ledger() as ledger:
+        replay(one.config(), ledger, clock=one.clock)
+    assert incomplete(one) == before
+    (one.home / "state.sqlite").unlink()
+    assert incomplete(one) == before, "told by the tables alone"
+    one.changes = {}
+    one.sync()
+    assert incomplete(one) == set()
+    assert charges(one) == true_charges(one)
+
+
+def test_a_role_that_is_taken_away_replaces_no_whole_day_by_a_part(bench: Make) -> None:
+    """What both organizations were is kept and stale; the smaller sum does not take its place."""
+    one = made(bench)
+    one.sync()
+    before = charges(one)
+    one.changes = ALL_SEEN["changes"]
+    one.world.restate("huggingface", one.world.today - timedelta(days=1), "up")
+    one.clock_ahead = timedelta(hours=7)
+    assert one.sync().connections[0].state == "partial"
+    own = {line: amount for line, amount in true_charges(one).items() if line[1] is None}
+    assert {line: amount for line, amount in charges(one).items() if line[1] is None} == own
+    theirs = {line: amount for line, amount in before.items() if line[1] is not None}
+    assert {line: amount for line, amount in charges(one).items() if line[1] is not None} == theirs
+    assert ("organization_usage", "permission_missing") in incomplete(one)
 
 
 def test_only_named_organizations_are_asked(bench: Make) -> None:

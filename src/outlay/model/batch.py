@@ -9,6 +9,9 @@ import msgspec
 from outlay.model.facts import Fact
 from outlay.model.period import Period
 
+LACKS = "~"
+"""Stands in a digest before the error code for which a part is missing."""
+
 
 class Partition(msgspec.Struct, frozen=True, order=True):
     """The unit that is fetched, checked and replaced whole."""
@@ -59,10 +62,11 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """Which of the dataset's endpoints answered; for imports and entries, the name of the importer."""
     fetch_id: str | None
     digest: str
+    """What it holds, in few characters; behind a `~` the error code for which a part of the partition is missing."""
     observed_at: datetime
     facts: tuple[Fact, ...]
     reason: str = "sync"
-    """`sync`, `replay`, `import`, `enter` or `withdraw`."""
+    """`sync`, `replay`, `import`, `enter`, `withdraw` or `derive`."""
 
 
 class Committed(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,3 +83,8 @@ class Committed(msgspec.Struct, frozen=True, kw_only=True):
     """Set when a later fetch failed and this truth was kept."""
     problem: str | None = None
     """The error code of that failure."""
+
+    @property
+    def lacks(self) -> str | None:
+        """Return the error code for which a part of what it should hold is missing; None where it is whole."""
+        return self.digest.partition(LACKS)[2] or None

@@ -127,6 +127,8 @@ class FanOut:
     """Ask once without the parameter too."""
     only_with: str | None = None
     """The option whose being set makes it necessary; without that option one request covers everything."""
+    among: str | None = None
+    """The option whose values, where it is set, are the only ids that are asked for, in any case."""
     within: FanOut | None = None
     """Ask once for every pair of an id of this other kind and one of this; `Ask.item` is both, joined by `PAIR`."""
 
@@ -142,6 +144,11 @@ class FanOut:
             return [(self, item)]
         outer, _, inner = item.partition(PAIR)
         return [(self.within, outer), (self, inner)]
+
+    def chosen(self, id_: str, options: Mapping[str, str]) -> bool:
+        """Tell whether a connection with these options asks for an id."""
+        wanted = {name.strip().lower() for name in options.get(self.among or "", "").split(",") if name.strip()}
+        return not wanted or id_.lower() in wanted
 
     def applies(self, options: Mapping[str, str]) -> bool:
         """Tell whether a connection with these options asks one by one."""

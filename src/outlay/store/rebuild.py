@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from outlay.model.batch import LACKS
 from outlay.store import metering, tokens  # noqa: F401 - their tables are part of the state
 from outlay.store.delta import Tables
 from outlay.store.faults import storing
@@ -112,6 +113,7 @@ def _row(key: _Key, known: _Found) -> dict[str, Any]:
     connection, dataset, start, end = key
     batch = known.batch
     committed_at = None if batch is None else micros(batch["committed_at"])
+    lacks = None if batch is None else batch["digest"].partition(LACKS)[2] or None
     return {
         "connection": connection,
         "dataset": dataset,
@@ -123,8 +125,8 @@ def _row(key: _Key, known: _Found) -> dict[str, Any]:
         "endpoint": None if batch is None else batch["endpoint"],
         "committed_at": committed_at,
         "checked_at": committed_at,
-        "stale_since": None,
-        "problem": None,
+        "stale_since": committed_at if lacks else None,
+        "problem": lacks,
         "tables": ",".join(sorted(known.tables)),
         "writing": batch is None or bool(known.batch_ids - {batch["batch_id"]}),
     }

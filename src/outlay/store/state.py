@@ -224,8 +224,9 @@ class State:
                 "endpoint": known.endpoint,
                 "committed_at": micros(known.committed_at),
                 "checked_at": micros(known.checked_at),
-                "stale_since": None,
-                "problem": None,
+                # A part of it was refused: what came is there, and nobody takes it for the whole.
+                "stale_since": micros(known.committed_at) if known.lacks else None,
+                "problem": known.lacks,
                 "tables": ",".join(sorted(names)),
                 "writing": False,
             }

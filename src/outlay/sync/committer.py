@@ -58,26 +58,32 @@ class Committer:
         fetch_id: str,
         report: DatasetReport,
         checked: Iterable[tuple[Partition, Checked]],
+        lacks: str | None = None,
     ) -> list[Partition]:
-        """Take whole partitions; return those that changed and therefore need their payloads kept.
+        """Take partitions; return those that changed and therefore need their payloads kept.
 
-        A partition with a fatal problem is not taken: what was there stays and is marked stale.
+        A partition with a fatal problem is not taken: what was there stays and is marked stale. So is one of which a
+        part was refused, `lacks` being the code of the refusal, where the whole of it is there from before; else what
+        came of it is taken and marked as no whole.
         """
         changed = []
         broken: dict[str, list[Partition]] = {}
         for partition, result in checked:
             report.tell(result.problems)
             fatal = next((p.code for p in result.problems if p.severity is Severity.FATAL), None)
+            before = self._known.get(partition)
+            if lacks and before is not None and before.lacks is None:
+                fatal = fatal or lacks
             if fatal:
                 broken.setdefault(fatal, []).append(partition)
                 continue
             report.fetched += 1
             report.facts += len(result.facts)
-            seal = digest(result.facts)
-            before = self._known.get(partition)
+            seal = digest(result.facts, lacks)
             if before is not None and before.digest == seal:
                 report.unchanged += 1
-                self._confirmed.append(partition)
+                if lacks is None:
+                    self._confirmed.append(partition)
                 continue
             report.restated += before is not None
             changed.append(partition)

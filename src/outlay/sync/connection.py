@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 
 from outlay.errors import AccessDeniedError, NotOfferedError, PermissionMissingError, ProviderError
@@ -54,6 +54,8 @@ class ConnectionSync:
 
     async def run(self) -> None:
         """Fetch names first, because others ask once per name; then every dataset side by side."""
+        self._refused: dict[tuple[str, str], ProviderError] = {}
+        """What the key may not read, by endpoint and fan-out item: asked once, whatever the number of windows."""
         datasets = list(dict.fromkeys(work.dataset for work in self._plan.works))
         for order in sorted({dataset.order for dataset in datasets}):
             turn = [dataset for dataset in datasets if dataset.order == order]
@@ -95,29 +97,61 @@ class ConnectionSync:
 
     async def _window(self, work: Work, collector: Collector, report: DatasetReport) -> None:
         fetch_id = new_id(self._clock())
-        for item in self._items(work):
+        items, refused = self._items(work), dict[str, ProviderError]()
+        for item in items:
             try:
-                async for answer in self._wire.ask(
-                    work.dataset.name, work.endpoint, work.window, item, fetch_id=fetch_id
-                ):
-                    report.requests += 1
-                    await self._take(work, collector, answer, report)
-            except NotOfferedError as error:
-                if item is None:
+                await self._item(work, item, fetch_id, collector, report)
+            except (NotOfferedError, PermissionMissingError) as error:
+                # Names that are missing would be taken for gone.
+                if item is None or (work.dataset.grain == "names" and not isinstance(error, NotOfferedError)):
                     raise
-                report.problems.append(_problem(error, f"{work.dataset.name} of {item}", Severity.NOTE))
+                refused[item] = error
+        lacking = [error for error in refused.values() if not _harmless(work.dataset, error)]
+        if lacking and (len(lacking) == len(items) or fallbacks(work.dataset, work, self._clock())):
+            raise lacking[0]
+        self._tell_refused(work, refused, report)
         report.problems.extend(collector.remarks())
-        self._offer(work, fetch_id, collector, collector.finish(), report)
+        lacks = lacking[0].code if lacking else None
+        self._offer(work, fetch_id, collector, collector.finish(), report, lacks)
         await self._committer.flush()
 
     async def _take(self, work: Work, collector: Collector, answer: Answer, report: DatasetReport) -> None:
         settled = collector.add(answer)
         if settled:
+    async def _item(
+        self, work: Work, item: str | None, fetch_id: str, collector: Collector, report: DatasetReport
+    ) -> None:
+        known = self._refused.get((work.endpoint.name, item)) if item is not None else None
+        if known is not None:
+            raise known
+        try:
+            async for answer in self._wire.ask(work.dataset.name, work.endpoint, work.window, item, fetch_id=fetch_id):
+                report.requests += 1
+                await self._take(work, collector, answer, report)
+        except PermissionMissingError as error:
+            if item is not None:
+                self._refused[work.endpoint.name, item] = error
+            raise
+
+    def _tell_refused(self, work: Work, refused: Mapping[str, ProviderError], report: DatasetReport) -> None:
+        """Tell once of each that one of several is refused; the others go on."""
+        for item, error in refused.items():
+            severity = Severity.NOTE if _harmless(work.dataset, error) else Severity.FATAL
+            where = f"{work.dataset.name} of {item}"
+            if not any((told.code, told.where) == (error.code, where) for told in report.problems):
+                report.problems.append(_problem(error, where, severity))
+
             self._offer(work, answer.payload.fetch_id, collector, settled, report)
             await self._committer.flush()
 
     def _offer(
-        self, work: Work, fetch_id: str, collector: Collector, settled: Sequence[Settled], report: DatasetReport
+        self,
+        work: Work,
+        fetch_id: str,
+        collector: Collector,
+        settled: Sequence[Settled],
+        report: DatasetReport,
+        lacks: str | None = None,
     ) -> None:
         checked = []
         for each in settled:
@@ -125,7 +159,7 @@ class ConnectionSync:
             if each.problems:
                 result = type(result)(result.facts, (*each.problems, *result.problems))
             checked.append((self._partition(work, each), result))
-        changed = self._committer.offer(work.endpoint, fetch_id, report, checked)
+        changed = self._committer.offer(work.endpoint, fetch_id, report, checked, lacks)
         self._committer.keep(collector.take_payloads(partition.period for partition in changed))
 
     def _partition(self, work: Work, settled: Settled) -> Partition:
@@ -145,7 +179,8 @@ class ConnectionSync:
         # Nothing can be asked for, which is not the same as having asked and found nothing.
         if each.kind in self._absent:
             raise self._absent[each.kind]
-        return [name.id for name in names if name.state in each.states]
+        options = self._plan.connection.options
+        return [name.id for name in names if name.state in each.states and each.chosen(name.id, options)]
 
     def _instead(self, work: Work, collector: Collector, error: ProviderError) -> list[Work]:
         """Return the next endpoint's windows where this one is not for us and nothing of it is committed yet."""
@@ -164,7 +199,7 @@ class ConnectionSync:
             self._unlisted = error
         if dataset.grain == "names" and isinstance(error, NotOfferedError):
             self._absent.update(dict.fromkeys(dataset.kinds, error))
-        harmless = isinstance(error, NotOfferedError) and (dataset.optional or Charge not in dataset.yields)
+        harmless = _harmless(dataset, error)
         severity = Severity.NOTE if harmless else Severity.FATAL
         problem = _problem(error, dataset.name, severity)
         # Days that fail alike are told once: their messages differ in the vendor's request id alone.
@@ -197,3 +232,8 @@ def _span(seconds: float) -> str:
 
 def _problem(error: ProviderError, where: str, severity: Severity) -> Problem:
     return Problem(code=error.code, says=error.message, where=where, hint=error.hint, severity=severity)
+def _harmless(dataset: Dataset, error: ProviderError) -> bool:
+    """Tell whether a refusal says that there is nothing, and not that something is out of sight."""
+    return isinstance(error, NotOfferedError) and (dataset.optional or Charge not in dataset.yields)
+
+

@@ -115,7 +115,7 @@ class _Replay:
             return
         report.fetched += 1
         report.facts += len(result.facts)
-        seal = digest(result.facts)
+        seal = digest(result.facts, before.lacks)
         if seal == before.digest:
             report.unchanged += 1
             return

@@ -17,11 +17,14 @@ from outlay.providers.base import Ask, Endpoint, EpochWindow, FanOut, Refusal
 UPDATE = "Update outlay; if it stays, report it."
 CURRENCY = "USD"
 INFERENCE, JOBS, SPACES, ENDPOINTS = "Inference Providers", "Jobs", "Spaces", "Inference Endpoints"
-EACH = FanOut("organization", "name")
+EACH = FanOut("organization", "name", among="organizations")
 NO_ROLE = (
-    # One organization that does not show its bill must not end the others.
+    # Its cost is then unknown and not nothing; the other organizations go on.
     Refusal(
-        403, "not_offered", hint="The token's owner needs a role that sees this organization's billing, and org.read."
+        403,
+        "permission_missing",
+        hint="The token needs org.read and its owner a role that sees this organization's bill; or name only the"
+        " organizations to read in `organizations`.",
     ),
 )
 _NANO, _MICRO = -9, -6

@@ -344,6 +344,7 @@ FACE = Face(
         Endpoint("/api/organizations/{name}/resource-groups", groups, ORGANIZATIONS),
         Endpoint("/api/spaces/zero-gpu/quota", zero_gpu),
     ),
+    options={"organizations": ACME},
     keys={
         "sim-huggingface-fine": Key("fine"),
         "sim-huggingface-user": Key("user", frozenset({BILLING})),
