@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from outlay.simulator.worlds.stripe import StripeAccount
-from outlay.simulator.worlds.stripe_sales import major
+from outlay.simulator.worlds.stripe_sales import Bill, major
+from outlay.sync import replay
 
 ONLY = {"providers": ("stripe",)}
 KEY = "sim-stripe-restricted"
@@ -77,6 +79,87 @@ def test_money_equals_the_truth(seed: int, label: str, bench: Make) -> None:
     assert charges(one) == true_charges(one, label) != {}
     assert revenue(one) == true_revenue(one, label) != {}
     assert len({key[4] for key in charges(one)}) == (11 if label else 1)
+
+
+def true_lines(bench: Any) -> dict[str, tuple[Decimal, Decimal]]:
+    """Return with and without tax what is owed for each line, from the world's invoices."""
+    found = {}
+    for number in range(bench.days + 1):
+        for bill in account(bench, "").bills.on(bench.first + timedelta(days=number)):
+            for line in bill.lines if bill.status not in {"draft", "void"} else ():
+                net = line.amount - line.discount - (line.tax if line.inclusive else 0)
+                found[line.id] = (major(net + line.tax, bill.currency), major(net, bill.currency))
+    return found
+
+
+def ledger_lines(bench: Any) -> dict[str, tuple[Decimal, Decimal]]:
+    """Return the same from the ledger."""
+    return {row[0]: row[1:] for row in bench.rows("SELECT record_id, gross, net FROM revenue WHERE gross <> 0")}
+
+
+@pytest.mark.parametrize("seed", [1, 7, 42])
+def test_every_line_of_long_invoices_is_there(seed: int, bench: Make) -> None:
+    """Lines beyond those that come along are asked for, page by page, and no rest is left of any total."""
+    one = bench(seed, **ONLY, datasets={"stripe": ("invoices",)})
+    report = one.sync()
+    assert report.connections[0].state == "ok"
+    assert problems(report) == {}
+    truth = {line: owed for line, owed in true_lines(one).items() if owed[0]}
+    assert ledger_lines(one) == truth
+    sizes = {len(bill.lines) for day in range(21)
+             for bill in account(one, "").bills.on(one.first + timedelta(days=day))}  # fmt: skip
+    assert {25, 104} <= sizes
+    assert one.rows("SELECT DISTINCT kind FROM revenue ORDER BY kind") == [("invoice_line",), ("invoice_zero",)]
+    one.simulator.stop()
+    with one.ledger() as ledger:
+        before = ledger.query("SELECT count(*) FROM batches").rows
+        again = replay(one.config(), ledger, clock=one.clock)
+        assert [(each.problems, each.restated) for each in again.connections[0].datasets] == [([], 0)]
+        assert ledger.query("SELECT count(*) FROM batches").rows == before
+
+
+@pytest.mark.parametrize(
+    ("fault", "more", "code"),
+    [
+        ("server_error", {"status": 500, "times": "forever"}, "retry_later"),
+        ("server_error", {"status": 404, "times": "forever"}, "payload_unreadable"),
+        ("nan_amount", {}, "amount_refused"),
+        ("cut", {"times": "forever"}, "payload_unreadable"),
+    ],
+)
+def test_a_broken_page_of_lines_keeps_the_old_truth(fault: str, more: dict[str, Any], code: str, bench: Make) -> None:
+    """An invoice of which some lines cannot be read changes nothing: neither its day nor the total before."""
+    one = bench(7, **ONLY, datasets={"stripe": ("invoices",)})
+    one.sync()
+    before = ledger_lines(one)
+    day, bill = long_bill(one)
+    one.world.restate("stripe", day, "up", scope="invoices")
+    one.simulator.faults.add(fault, provider="stripe", path=f"/v1/invoices/{bill.id}/lines", after=1, **more)
+    report = one.sync()
+    assert code in {problem.code for problem in problems(report)["invoices"]}
+    assert {line: owed for line, owed in ledger_lines(one).items() if line in dict(of(bill))} == {
+        line: owed for line, owed in before.items() if line in dict(of(bill))
+    }
+    one.simulator.faults.clear()
+    assert one.sync().connections[0].state == "ok"
+    assert ledger_lines(one) == {line: owed for line, owed in true_lines(one).items() if owed[0]} != before
+
+
+def long_bill(bench: Any) -> tuple[date, Bill]:
+    """Return a bill of more than one page of lines that is owed and the first of its day, with the day."""
+    bills = account(bench, "").bills
+    for day in (bench.first + timedelta(days=number) for number in range(bench.days, 0, -1)):
+        for place, bill in enumerate(bills.on(day)):
+            if len(bill.lines) > 100 and bill.status in {"paid", "open"} and place in {0, len(bills.on(day)) - 1}:
+                if place:
+                    bench.world.restate("stripe", day, "nothing", scope="invoices")
+                return day, bill
+    raise AssertionError("no bill is long enough")
+
+
+def of(bill: Bill) -> list[tuple[str, int]]:
+    """Return a bill's lines by id."""
+    return [(line.id, line.amount) for line in bill.lines]
 
 
 def test_balances_are_what_is_held(bench: Make) -> None:

@@ -5,6 +5,7 @@ A case is `cases/<provider>/<endpoint name>-<what it shows>/` with
     page-1.json, page-2.json ...   the vendor's answers in order, as bytes on the wire
     ask.json                       optional: {"period": ["2026-11-01", "2026-11-08"], "options": {...}, "item": "...",
                                    "headers": {...}}
+    then-<id>-1.json ...           the answers, in order, of the endpoint that a page leads to, for each id
     facts.jsonl                    what they mean, one fact a line, tagged with its type, keys in order
     problem.json                   the problems they raise, as a list; an unreadable page is one `payload_unreadable`
 
@@ -59,13 +60,29 @@ class Case:
         observed_at = datetime.fromisoformat(said["observed_at"]) if "observed_at" in said else OBSERVED_AT
         period = Period.of_days(date.fromisoformat(first), date.fromisoformat(end))
         return Ask(
-            self.dataset.name, period, said.get("options", {}), observed_at, said.get("item"), said.get("headers", {})
+            self.dataset.name,
+            period,
+            said.get("options", {}),
+            observed_at,
+            said.get("item"),
+            said.get("headers", {}),
+            self.followed(),
         )
 
     def pages(self) -> list[bytes]:
         """Return the recorded answers in order."""
         paths = sorted(self.path.glob("page-*.json"), key=lambda path: int(path.stem.removeprefix("page-")))
         return [path.read_bytes() for path in paths]
+
+    def followed(self) -> dict[str, tuple[Any, ...]]:
+        """Return the recorded pages of the endpoint that the pages lead to, by id."""
+        then = self.endpoint.then
+        found: dict[str, list[Any]] = {}
+        for path in sorted(self.path.glob("then-*.json"), key=lambda path: int(path.stem.rpartition("-")[2])):
+            assert then is not None, f"{path} leads on from an endpoint that leads nowhere"
+            item = path.stem.removeprefix("then-").rpartition("-")[0]
+            found.setdefault(item, []).append(decode(then.endpoint, path.read_bytes()))
+        return {item: tuple(pages) for item, pages in found.items()}
 
     def outcome(self, pages: Iterable[bytes] | None = None) -> tuple[list[Fact], list[Problem]]:
         """Return the facts and the problems that the pages, or others in their place, map to."""

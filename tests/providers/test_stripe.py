@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -132,15 +133,17 @@ def test_money_that_is_part_of_other_money_is_no_balance() -> None:
     assert BALANCE.window.days_max == 1
 
 
-def invoice(**fields: Any) -> list[Revenue | Problem]:
-    """Return what an invoice comes to."""
+def invoice(followed: list[bytes] | None = None, **fields: Any) -> list[Revenue | Problem]:
+    """Return what an invoice comes to, with the pages that were asked for its lines."""
     line = {"id": "il_1", "amount": 1000, "currency": "usd", "period": {"start": 1, "end": 2},
             "discount_amounts": [{"amount": 100}], "taxes": [{"amount": 90, "tax_behavior": "exclusive"}]}  # fmt: skip
     base = {"id": "in_1", "created": CREATED, "currency": "usd", "total": 990, "total_excluding_tax": 900,
             "amount_due": 990, "amount_paid": 990, "status": "paid", "customer": "cus_1",
             "lines": {"data": [line], "has_more": False}}  # fmt: skip
     body = json.dumps({"data": [{**base, **fields}], "has_more": False}).encode()
-    return list(revenue.invoices(msgspec.json.decode(body, type=revenue.InvoicePage), ASK))
+    pages = tuple(msgspec.json.decode(page, type=revenue.LinePage) for page in followed or ())
+    ask = replace(ASK, followed={"in_1": pages} if pages else {})
+    return list(revenue.invoices(msgspec.json.decode(body, type=revenue.InvoicePage), ask))
 
 
 @pytest.mark.parametrize("status", ["paid", "open", "uncollectible", None, "of tomorrow"])
@@ -151,12 +154,43 @@ def test_an_invoice_is_its_total_once(status: str | None) -> None:
     assert total(each.net for each in found if each.net) == {"USD": Decimal(9)}
 
 
-def test_lines_that_did_not_come_along_are_in_the_rest() -> None:
-    """An invoice with more lines than its first page still adds up to its total."""
-    lines = {"data": [], "has_more": True}
-    [rest] = invoice(lines=lines)
-    assert isinstance(rest, Revenue)
-    assert (rest.gross.amount, rest.details and rest.details["lines"]) == (Decimal("9.9"), "the first ones")
+def line(number: int, amount: int, **fields: Any) -> dict[str, Any]:
+    """Return a line of an invoice."""
+    return {"id": f"il_{number}", "amount": amount, "currency": "usd", "period": {"start": 1, "end": 2}, **fields}
+
+
+def test_the_embedded_lines_are_not_all() -> None:
+    """An invoice with more lines than came along is told whole by what was asked for it, and by no line twice."""
+    told = [line(1, 400), line(2, 500)]
+    body = json.dumps({"data": [*told, line(3, 90)], "has_more": False}).encode()
+    found = invoice(lines={"data": told, "has_more": True}, total_excluding_tax=990, followed=[body])
+    assert [each.record_id for each in found if isinstance(each, Revenue)] == ["il_1", "il_2", "il_3"]
+    assert total(each.gross for each in found if isinstance(each, Revenue)) == {"USD": Decimal("9.9")}
+
+
+def test_lines_that_are_missing_are_no_smaller_total() -> None:
+    """Where the other lines were not asked for, the invoice is refused."""
+    [problem] = invoice(lines={"data": [], "has_more": True})
+    assert isinstance(problem, Problem)
+    assert problem.severity.value == "fatal"
+
+
+def test_lines_that_do_not_add_up_are_told_and_the_total_stands() -> None:
+    """What is between the lines and the total that Stripe states is a record and a warning, never lost."""
+    found = invoice(total=1000)
+    assert total(each.gross for each in found if isinstance(each, Revenue)) == {"USD": Decimal(10)}
+    [problem] = [each for each in found if isinstance(each, Problem)]
+    assert (problem.code, problem.severity.value) == ("total_differs", "warning")
+
+
+def test_a_credit_lowers_what_is_owed_and_a_discount_counts_once() -> None:
+    """Credits granted before tax are in the list that names discounts again: only the credits of it count."""
+    lowered = line(1, 1000, discount_amounts=[{"amount": 100}],
+                   pretax_credit_amounts=[{"amount": 100, "type": "discount"},
+                                          {"amount": 300, "type": "credit_balance_transaction"}])  # fmt: skip
+    [found] = invoice(lines={"data": [lowered]}, total=600, total_excluding_tax=600)
+    assert isinstance(found, Revenue)
+    assert found.gross.amount == Decimal(6)
 
 
 def test_drafts_and_void_invoices_are_not_owed() -> None:

@@ -67,6 +67,7 @@ def _print(plans: list[dict[str, Any]]) -> None:
         click.secho(f"{one['connection']}: at least {one['count']} requests", bold=True)
         for row in one["requests"]:
             more = f"  (at least {row['count']} pages)" if row["count"] > 1 else ""
+            more = more or ("" if row["count"] else "  (for each that is found)")
             click.echo(neutral(f"  {row['method']} {row['path']}{more}"))
     click.echo(f"At least {sum(one['count'] for one in plans)} requests in all; nothing was sent.")
 
@@ -102,6 +103,17 @@ def _requests(connection: Connection, provider: Provider, work: Work, names: lis
             "period": [work.window.first_day, work.window.end_day],
             "count": work.pages_least,
         }
+        if (then := work.endpoint.then) is not None and then.endpoint.each is not None:
+            each = f"EACH-{then.endpoint.each.kind.upper()}"
+            further = build(provider, then.endpoint, connection.options, work.window, each, connection.base_url)
+            # None may be found, and the count is the least there will be.
+            yield {
+                "dataset": work.dataset.name,
+                "method": further.method,
+                "path": further.target,
+                "period": [work.window.first_day, work.window.end_day],
+                "count": 0,
+            }
 
 
 def _items(work: Work, names: list[Name], options: Mapping[str, str]) -> list[str | None]:

@@ -56,13 +56,13 @@ class Collector:
         """Return the partitions that are not handed over yet."""
         return tuple(self._open)
 
-    def add(self, answer: Answer) -> list[Settled]:
-        """Map one page and return the partitions that are whole now.
+    def add(self, answer: Answer, more: Iterable[Payload] = ()) -> list[Settled]:
+        """Map one page and return the partitions that are whole now; `more` are raw answers the page is read with.
 
         Raises: PayloadError when the page cannot be mapped or holds days it should not.
         """
         starts = self._sort_in(_mapped(self.work, answer))
-        self._pages.append(_Kept(answer.payload, starts))
+        self._pages += [_Kept(payload, starts) for payload in (answer.payload, *more)]
         if not self.streaming or not starts:
             return []
         return self._settle(before=min(starts))

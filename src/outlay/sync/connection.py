@@ -6,16 +6,19 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 from outlay.errors import AccessDeniedError, NotOfferedError, PermissionMissingError, ProviderError
 from outlay.model.batch import Partition
 from outlay.model.facts import Charge
 from outlay.model.problem import Problem, Severity
-from outlay.providers.base import Dataset, FanOut
+from outlay.providers.base import Dataset, Endpoint, FanOut
 from outlay.store import Ledger
 from outlay.sync.check import check
 from outlay.sync.collect import Collector, Settled
 from outlay.sync.committer import Committer, new_id
+from outlay.sync.follow import followed
 from outlay.sync.plan import Plan, Work, fallbacks
 from outlay.sync.progress import Progress
 from outlay.sync.report import ConnectionReport, DatasetReport
@@ -51,11 +54,11 @@ class ConnectionSync:
         """Why a list that others ask once per entry of could not be read."""
         self._absent: dict[str, NotOfferedError] = {}
         """Why there are no names of a kind, where their list is not offered."""
+        self._refused: dict[tuple[str, str], ProviderError] = {}
+        """What the key may not read, by endpoint and fan-out item: asked once, whatever the number of windows."""
 
     async def run(self) -> None:
         """Fetch names first, because others ask once per name; then every dataset side by side."""
-        self._refused: dict[tuple[str, str], ProviderError] = {}
-        """What the key may not read, by endpoint and fan-out item: asked once, whatever the number of windows."""
         datasets = list(dict.fromkeys(work.dataset for work in self._plan.works))
         for order in sorted({dataset.order for dataset in datasets}):
             turn = [dataset for dataset in datasets if dataset.order == order]
@@ -115,9 +118,6 @@ class ConnectionSync:
         self._offer(work, fetch_id, collector, collector.finish(), report, lacks)
         await self._committer.flush()
 
-    async def _take(self, work: Work, collector: Collector, answer: Answer, report: DatasetReport) -> None:
-        settled = collector.add(answer)
-        if settled:
     async def _item(
         self, work: Work, item: str | None, fetch_id: str, collector: Collector, report: DatasetReport
     ) -> None:
@@ -141,8 +141,16 @@ class ConnectionSync:
             if not any((told.code, told.where) == (error.code, where) for told in report.problems):
                 report.problems.append(_problem(error, where, severity))
 
+    async def _take(self, work: Work, collector: Collector, answer: Answer, report: DatasetReport) -> None:
+        page = await followed(work.endpoint, answer, partial(self._further, work, answer.payload.fetch_id))
+        report.requests += len(page.payloads)
+        settled = collector.add(page.answer, page.payloads)
+        if settled:
             self._offer(work, answer.payload.fetch_id, collector, settled, report)
             await self._committer.flush()
+
+    def _further(self, work: Work, fetch_id: str, endpoint: Endpoint[Any], item: str) -> AsyncIterator[Answer]:
+        return self._wire.ask(work.dataset.name, endpoint, work.window, item, fetch_id=fetch_id)
 
     def _offer(
         self,
@@ -230,10 +238,10 @@ def _span(seconds: float) -> str:
     return f"{minutes} minutes" if minutes < 120 else f"{round(minutes / 60)} hours"  # noqa: PLR2004
 
 
-def _problem(error: ProviderError, where: str, severity: Severity) -> Problem:
-    return Problem(code=error.code, says=error.message, where=where, hint=error.hint, severity=severity)
 def _harmless(dataset: Dataset, error: ProviderError) -> bool:
     """Tell whether a refusal says that there is nothing, and not that something is out of sight."""
     return isinstance(error, NotOfferedError) and (dataset.optional or Charge not in dataset.yields)
 
 
+def _problem(error: ProviderError, where: str, severity: Severity) -> Problem:
+    return Problem(code=error.code, says=error.message, where=where, hint=error.hint, severity=severity)

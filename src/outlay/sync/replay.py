@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-
-import msgspec
+from typing import Any
 
 from outlay.clock import Clock, system_clock
 from outlay.config import Config
@@ -19,6 +18,7 @@ from outlay.sync.collect import Collector, Settled
 from outlay.sync.committer import FLUSH_FACTS, new_id
 from outlay.sync.digest import digest
 from outlay.sync.engine import account_of, chosen, providers_by_id
+from outlay.sync.follow import again, decoded
 from outlay.sync.plan import Work
 from outlay.sync.report import ConnectionReport, DatasetReport, Report
 from outlay.wire.client import Answer
@@ -91,11 +91,9 @@ class _Replay:
         report = self._dataset_report(payloads[0].dataset)
         report.partitions += len(committed)
         try:
-            endpoint, dataset = self._endpoint(payloads[0])
-            work = Work(
-                dataset, endpoint, payloads[0].window, tuple(sorted(each.partition.period for each in committed))
-            )
-            settled = self._mapped(work, payloads)
+            endpoint, dataset, pages, kept = self._sorted(payloads)
+            work = Work(dataset, endpoint, pages[0].window, tuple(sorted(each.partition.period for each in committed)))
+            settled = self._mapped(work, pages, kept)
         except PayloadError as error:
             report.problems.append(
                 Problem(code=error.code, says=error.message, where=payloads[0].dataset, hint=error.hint)
@@ -134,13 +132,10 @@ class _Replay:
             )
         )
 
-    def _mapped(self, work: Work, payloads: Iterable[Payload]) -> list[Settled]:
+    def _mapped(self, work: Work, payloads: Iterable[Payload], kept: Mapping[str, Iterable[Payload]]) -> list[Settled]:
         collector = Collector(work, streaming=False, lenient=True)
         for payload in payloads:
-            try:
-                page = msgspec.json.decode(payload.body, type=work.endpoint.page)
-            except msgspec.DecodeError as error:
-                raise PayloadError(f"{work.dataset.name}: a kept payload fits no known shape: {error}") from error
+            page = decoded(work.endpoint, payload)
             ask = Ask(
                 work.dataset.name,
                 payload.window,
@@ -149,17 +144,26 @@ class _Replay:
                 payload.item,
                 payload.headers or {},
             )
-            collector.add(Answer(page, payload, ask))
+            collector.add(again(work.endpoint, Answer(page, payload, ask), kept).answer)
         return collector.finish()
 
-    def _endpoint(self, payload: Payload) -> tuple[Endpoint[object], Dataset]:
+    def _sorted(
+        self, payloads: Sequence[Payload]
+    ) -> tuple[Endpoint[Any], Dataset, list[Payload], dict[str, list[Payload]]]:
+        """Return the endpoint of a fetch, its pages, and by id the answers that the pages led to."""
+        names = {payload.endpoint for payload in payloads}
         for dataset in self._provider.datasets:
             for endpoint in dataset.endpoints:
-                if dataset.name == payload.dataset and endpoint.name == payload.endpoint:
-                    return endpoint, dataset
-        raise PayloadError(
-            f"{payload.dataset}: today's code has no endpoint {payload.endpoint!r} to map the payload with"
-        )
+                further = {endpoint.then.endpoint.name} if endpoint.then else set()
+                if dataset.name != payloads[0].dataset or names - further != {endpoint.name}:
+                    continue
+                kept: dict[str, list[Payload]] = {}
+                for payload in payloads:
+                    if payload.endpoint in further and payload.item is not None:
+                        kept.setdefault(payload.item, []).append(payload)
+                return endpoint, dataset, [each for each in payloads if each.endpoint == endpoint.name], kept
+        shown = ", ".join(sorted(names))
+        raise PayloadError(f"{payloads[0].dataset}: today's code has no endpoint {shown!r} to map the payload with")
 
     def _dataset_report(self, dataset: str) -> DatasetReport:
         if dataset not in self._datasets:

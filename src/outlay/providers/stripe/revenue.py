@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -11,8 +11,8 @@ from msgspec import Struct, field
 from outlay.model.facts import Name, Revenue, Usage
 from outlay.model.money import Money, exact
 from outlay.model.period import Period
-from outlay.model.problem import Problem
-from outlay.providers.base import PAIR, AfterId, Ask, Dataset, Endpoint, EpochWindow, FanOut, Refusal
+from outlay.model.problem import Problem, Severity
+from outlay.providers.base import PAIR, AfterId, Ask, Dataset, Endpoint, EpochWindow, FanOut, Follow, Refusal
 from outlay.providers.stripe.amounts import Reference, identity, money, text
 from outlay.providers.stripe.fees import UPDATE
 
@@ -20,13 +20,22 @@ INVOICES_SERVICE, METERS_SERVICE = "Stripe Invoices", "Stripe Meters"
 _ZERO = Decimal(0)
 _NOT_ISSUED = frozenset({"draft"})
 _NOT_OWED = frozenset({"void"})
+_CREDIT = "credit_balance_transaction"
 
 
 class Part(Struct, gc=False):
-    """A discount or a tax of a line; an inclusive tax is within the line's amount."""
+    """A discount, a credit or a tax of a line; an inclusive tax is within the line's amount."""
 
     amount: Decimal
     tax_behavior: str | None = None
+    type: str | None = None
+
+
+class Shipping(Struct, gc=False):
+    """What shipping costs, which is in no line."""
+
+    amount_total: Decimal
+    amount_tax: Decimal
 
 
 class PriceDetails(Struct, gc=False):
@@ -63,6 +72,8 @@ class Line(Struct, gc=False):
     pricing: Pricing | None = None
     discount_amounts: list[Part] | None = None
     taxes: list[Part] | None = None
+    pretax_credit_amounts: list[Part] | None = None
+    """Discounts again, and credits granted to the customer before."""
 
 
 class Lines(Struct, gc=False):
@@ -70,6 +81,18 @@ class Lines(Struct, gc=False):
 
     has_more: bool = False
     data: list[Line] = field(default_factory=list)
+
+
+class LinePage(Struct, gc=False):
+    """A page of all lines of one invoice."""
+
+    data: list[Line]
+    has_more: bool
+
+    @property
+    def last_id(self) -> str | None:
+        """Return the id to continue after."""
+        return self.data[-1].id if self.data else None
 
 
 class Invoice(Struct, gc=False):
@@ -86,6 +109,7 @@ class Invoice(Struct, gc=False):
     number: str | None = None
     customer: str | Reference | None = None
     customer_name: str | None = None
+    shipping_cost: Shipping | None = None
     lines: Lines = field(default_factory=Lines)
 
 
@@ -144,11 +168,22 @@ class SummaryPage(Struct, gc=False):
         return self.data[-1].id if self.data else None
 
 
-def invoices(page: InvoicePage, _ask: Ask) -> Iterator[Revenue | Problem]:
-    """Turn issued invoices into revenue: one record per line, and one for what the lines leave of the total.
+def longer(page: InvoicePage, _ask: Ask) -> Iterator[str]:
+    """Name the invoices that are owed and did not come with all their lines."""
+    yield from (row.id for row in page.data if row.lines.has_more and row.status not in _NOT_ISSUED | _NOT_OWED)
 
-    That rest is tax, discounts, and the lines that did not come along, so that an invoice's records add up to its
-    total before and after tax. A draft is not issued yet; of a void invoice nothing is owed.
+
+def no_facts(_page: LinePage, _ask: Ask) -> Iterator[Revenue]:
+    """Leave lines to the invoice they are of, which says when, by whom and whether they are owed."""
+    yield from ()
+
+
+def invoices(page: InvoicePage, ask: Ask) -> Iterator[Revenue | Problem]:
+    """Turn issued invoices into revenue, one record per line: its amount less discounts, with and without its taxes.
+
+    Lines are told in part with the invoice and in whole by `Ask.followed`. A draft is not issued yet; of a void invoice
+    and of one without lines nothing is owed, which is a record too. Where the lines do not add up to the total that
+    Stripe states, it is told, and what is between them is a record, so that the total stands.
 
     Units:  whole numbers of the smallest unit; the price of a unit has fractions of it.
     Null:   without `total_excluding_tax` no net is known; an unknown status counts as issued.
@@ -159,29 +194,62 @@ def invoices(page: InvoicePage, _ask: Ask) -> Iterator[Revenue | Problem]:
             continue
         day = Period.of_day(datetime.fromtimestamp(row.created, UTC).date())
         try:
-            yield from _records(row, day)
+            yield from _records(row, day, ask)
         except ValueError as error:
             yield Problem(code="amount_refused", says=str(error), where=row.id, hint=UPDATE, period=day)
 
 
-def _records(row: Invoice, day: Period) -> Iterator[Revenue]:
-    owed = row.status not in _NOT_OWED
-    gross = money(row.total if owed else _ZERO, row.currency)
-    taxless = row.total_excluding_tax if owed else _ZERO
-    net = None if taxless is None else money(taxless, row.currency)
-    for line in {line.id: line for line in row.lines.data if owed}.values():  # a line told twice counts once
-        amount = money(line.amount, line.currency)
-        before_tax = None if net is None else amount - _within(line)
-        yield _record(row, day, "invoice_line", line.id, amount, before_tax, _line(row, line))
-        gross -= amount
-        net = None if net is None or before_tax is None else net - before_tax
-    yield _record(row, day, "invoice_rest", row.id, gross, net, _rest(row))
+def _records(row: Invoice, day: Period, ask: Ask) -> Iterator[Revenue | Problem]:
+    nothing = money(_ZERO, row.currency)
+    if row.status in _NOT_OWED or not (row.total or row.lines.data or row.shipping_cost):
+        yield _record(row, day, "invoice_zero", row.id, nothing, nothing, _whole(row))
+        return
+    gross = money(row.total, row.currency)
+    net = None if row.total_excluding_tax is None else money(row.total_excluding_tax, row.currency)
+    owed = [("invoice_line", line.id, *_owed(line), _line(row, line)) for line in _lines(row, ask)]
+    if row.shipping_cost is not None:
+        whole, tax = row.shipping_cost.amount_total, row.shipping_cost.amount_tax
+        said = {"invoice": row.id, "number": row.number, "status": row.status}
+        owed.append(("invoice_shipping", row.id, money(whole - tax, row.currency), money(whole, row.currency), said))
+    for kind, record_id, before_tax, with_tax, details in owed:
+        yield _record(row, day, kind, record_id, with_tax, None if net is None else before_tax, details)
+        gross -= with_tax
+        net = None if net is None else net - before_tax
+    if gross or net:
+        yield Problem(
+            code="total_differs",
+            says=f"its lines leave {text(gross)} {gross.currency} of the total that is stated: kept as `invoice_rest`",
+            where=row.id,
+            hint=UPDATE,
+            severity=Severity.WARNING,
+        )
+        yield _record(row, day, "invoice_rest", row.id, gross, net, _whole(row))
 
 
-def _within(line: Line) -> Money:
-    """Return what a line's amount holds beyond its net: discounts and inclusive taxes."""
-    inclusive = [tax.amount for tax in line.taxes or () if tax.tax_behavior == "inclusive"]
-    return money(sum((part.amount for part in line.discount_amounts or ()), sum(inclusive, _ZERO)), line.currency)
+def _lines(row: Invoice, ask: Ask) -> Iterable[Line]:
+    """Return an invoice's lines, each once. Raises: ValueError when they are not all there."""
+    found = row.lines.data
+    if row.lines.has_more:
+        if row.id not in ask.followed:
+            raise ValueError("it came without all its lines")
+        found = [line for page in ask.followed[row.id] for line in page.data]
+    return {line.id: line for line in found}.values()
+
+
+def _owed(line: Line) -> tuple[Money, Money]:
+    """Return what is owed for a line without and with taxes: an amount holds inclusive taxes and no others."""
+    inclusive, exclusive = _ZERO, _ZERO
+    for tax in line.taxes or ():
+        if tax.tax_behavior == "inclusive":
+            inclusive += tax.amount
+        else:
+            exclusive += tax.amount
+    less = [
+        *(line.discount_amounts or ()),
+        *(each for each in line.pretax_credit_amounts or () if each.type == _CREDIT),
+    ]
+    net = line.amount - sum((part.amount for part in less), _ZERO) - inclusive
+    return money(net, line.currency), money(net + inclusive + exclusive, line.currency)
 
 
 def _record(
@@ -204,6 +272,7 @@ def _line(row: Invoice, line: Line) -> dict[str, str | None]:
     quantity = line.quantity if line.quantity_decimal is None else line.quantity_decimal
     return {
         "invoice": row.id,
+        "number": row.number,
         "status": row.status,
         "description": line.description,
         "quantity": None if quantity is None else f"{quantity:f}",
@@ -215,14 +284,13 @@ def _line(row: Invoice, line: Line) -> dict[str, str | None]:
     }
 
 
-def _rest(row: Invoice) -> dict[str, str | None]:
+def _whole(row: Invoice) -> dict[str, str | None]:
     return {
         "number": row.number,
         "status": row.status,
         "total": text(money(row.total, row.currency)),
         "amount_due": text(money(row.amount_due, row.currency)),
         "amount_paid": text(money(row.amount_paid, row.currency)),
-        "lines": "the first ones" if row.lines.has_more else "all",
     }
 
 
@@ -266,10 +334,14 @@ _INVOICES = Refusal(403, "permission_missing", hint="Give the restricted key the
 _METERS = Refusal(403, "permission_missing", hint="Give the restricted key the permission billing_meter_read.")
 _EVENTS = Refusal(403, "permission_missing", hint="Give the restricted key the permission billing_meter_event_read.")
 
+LINES: Endpoint[LinePage] = Endpoint(
+    name="invoice_lines", path="/v1/invoices/{invoice}/lines", page=LinePage, facts=no_facts, pages=AFTER,
+    query={"limit": 100}, each=FanOut("invoice", "invoice"), refusals=(_INVOICES,),
+)  # fmt: skip
 INVOICES: Endpoint[InvoicePage] = Endpoint(
     name="invoices", path="/v1/invoices", page=InvoicePage, facts=invoices,
     window=EpochWindow("created[gte]", "created[lt]", days_max=31), pages=AFTER, query={"limit": 100},
-    refusals=(_INVOICES,),
+    refusals=(_INVOICES,), then=Follow(LINES, longer),
 )  # fmt: skip
 CUSTOMERS: Endpoint[InvoicePage] = Endpoint(
     name="customers", path="/v1/invoices", page=InvoicePage, facts=customers, pages=AFTER, query={"limit": 100},
