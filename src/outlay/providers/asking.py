@@ -5,8 +5,9 @@ Each has one interpreter in `outlay.wire`. They are imported from `outlay.provid
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 # ── Windows: how a span of time is asked for ─────────────────────────────────────────────────────────────────────
 
@@ -156,7 +157,18 @@ class ByOption:
     otherwise: Bearer | Header
 
 
-Auth = Bearer | Header | ByOption
+@dataclass(frozen=True, slots=True)
+class ServiceAccount:
+    """Send a bearer token of an hour, minted from a Google credential: a service account's key, or whatever `adc:` finds.
+
+    A token is minted for the `scopes` of the endpoint that is asked, and never for more. A credential that names its
+    own token address is asked for there, any other at `token_url`, whose host a `base_url` replaces.
+    """
+
+    token_url: str
+
+
+Auth = Bearer | Header | ByOption | ServiceAccount
 
 
 # ── Documents ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -187,6 +199,24 @@ class Form:
 
     fields: Mapping[str, str | int | tuple[str, ...]] = field(default_factory=dict)
     """A tuple is sent as repeated fields; write the brackets of nested names into the name as the vendor wants them."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """One request of a conversation, and how its answer is decoded."""
+
+    path: str
+    """The vendor's own path, its variable parts quoted."""
+    answer: type
+    params: tuple[tuple[str, str], ...] = ()
+    body: Mapping[str, object] | None = None
+    """A JSON document makes it a POST request; one that only reads."""
+    keep: Callable[[Any], bool] = lambda _answer: False
+    """Tell whether an answer is a page of the endpoint: kept, so that it can be mapped again, and mapped."""
+    refusals: tuple[Refusal, ...] = ()
+    """What a no means here, before what the endpoint and the provider say it means."""
+    pause_seconds: float = 0.0
+    """How long to wait before it is sent: the vendor is still at work."""
 
 
 # ── Quotas and refusals ──────────────────────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,7 @@ interprets windows, pages and auth; `outlay.sync` plans and commits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Generic, TypeVar
@@ -37,6 +37,8 @@ from outlay.providers.asking import (
     QuotaHeaders,
     Rate,
     Refusal,
+    ServiceAccount,
+    Step,
     Window,
 )
 from outlay.providers.metering import Metering
@@ -49,6 +51,7 @@ __all__ = [
     "Auth",
     "Bearer",
     "ByOption",
+    "Changed",
     "Cursor",
     "Dataset",
     "DayParts",
@@ -79,6 +82,8 @@ __all__ = [
     "Rate",
     "Refusal",
     "Service",
+    "ServiceAccount",
+    "Step",
     "Window",
 ]
 
@@ -167,6 +172,21 @@ class Follow(Generic[Page]):
     items: Callable[[Page, Ask], Iterable[str]]
 
 
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What a vendor has changed since it was last asked: the days, and how far it has told, to go on from next time."""
+
+    days: frozenset[date]
+    mark: str
+    """In the provider's own words; kept only once every one of the days is committed."""
+
+
+Talk = Callable[[Ask, str], Generator[Step, Any, None]]
+"""A conversation about what is asked, under a name of its own: yields requests, is given their decoded answers."""
+Changes = Callable[[Ask, str, str | None], Generator[Step, Any, Changed]]
+"""A conversation that finds out what has changed since a mark. Null: without a mark everything has."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Endpoint(Generic[Page]):
     """One way to get a dataset over HTTP.
@@ -179,6 +199,13 @@ class Endpoint(Generic[Page]):
     """Begins with "/"; `{variable}` is filled from the provider's `variables` and the fan-out item."""
     page: type[Page]
     facts: Callable[[Page, Ask], Iterable[Fact | Problem]]
+    host: str = ""
+    """Scheme and host where they are others than the provider's; a connection's `base_url` replaces them too."""
+    scopes: tuple[str, ...] = ()
+    """What a token for it may do, where tokens are minted."""
+    talk: Talk | None = None
+    """Holds a conversation instead of asking once: a job is started, waited for and read. `path` and `body` are then
+    what its main request looks like, and `pages` is not used."""
     window: Window = _THE_PRESENT
     pages: Pages = _ONE_PAGE
     query: Mapping[str, str | int | tuple[str, ...]] = field(default_factory=dict)
@@ -246,6 +273,9 @@ class Dataset:
     """How long names or a reading are not asked for again, where the vendor wants them asked for rarely."""
     optional: bool = False
     """An account may well lack it: that it is not offered is then a note, even where it would yield charges."""
+    changes: Changes | None = None
+    """Asks the first endpoint's host, before anything is fetched, which days have changed since the last sync: they are
+    fetched again beside those that are due."""
     repeats: str = "refuse"
     """What two facts with one natural key mean: `refuse` (a defect of the answer), `add` (charges and usages) or
     `latest` (one row told twice, because the list moved on while its pages were read: what was told last counts)."""
@@ -390,6 +420,8 @@ class Provider:
     """The header whose `true` or `false` says whether to ask again, whatever the status would mean."""
     reason_header: str = ""
     """The header that says why a request was refused."""
+    patience: Callable[[bytes, datetime], float | None] = lambda _body, _present: None
+    """Return the seconds a refusal's body asks to wait, where no header says it."""
     variables: Callable[[Mapping[str, str]], Mapping[str, str]] = lambda options: options
     """Turn a connection's options into path variables."""
     account: Callable[[Mapping[str, str]], str | None] = lambda _options: None
