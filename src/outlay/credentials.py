@@ -1,8 +1,8 @@
 """Find the secret a connection names, and keep it from being seen.
 
 A reference says where a secret lives: `env:NAME`, `file:PATH`, `keyring:SERVICE/NAME`, `cmd:PROGRAM ARGS`, or
-`plain:VALUE` for local trials. It is read when a connection is opened, never earlier, and no message repeats what
-follows the colon where a user might have pasted the secret itself.
+`plain:VALUE` for local trials; `adc:` is the identity that Google's own tools use here. It is read when a connection is
+opened, never earlier, and no message repeats what follows the colon where a user might have pasted the secret itself.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from outlay.errors import ConfigError, CredentialMissingError
 from outlay.redaction import MASK, redactor
 
 FORMS = ("env:NAME", "file:PATH", "keyring:SERVICE/NAME", "cmd:PROGRAM ARGS", "plain:VALUE (local trials only)")
+ADC_NONE = "adc:metadata"
+"""What `adc:` stands for where no file of Google's is found: the machine's own identity, if it has one."""
 COMMAND_SECONDS_MAX = 60
 SECRET_CHARACTERS_MIN = 6
 _SECRET_BYTES_MAX = 64 * 1024
@@ -201,6 +203,20 @@ def _decoded(content: bytes, form: str) -> str:
     return text.removesuffix("\n").removesuffix("\r")
 
 
+def _from_google(text: str, environ: Mapping[str, str]) -> str:
+    """Return Google's application default credentials: the file the environment names, else the user's own."""
+    if text:
+        raise ConfigError("`adc:` stands alone", hint="Use `file:PATH` for a key file.")
+    if named := environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
+        return _from_file(named, environ)
+    folder = environ.get("CLOUDSDK_CONFIG")
+    if not folder:
+        roaming, home = environ.get("APPDATA"), environ.get("HOME")
+        folder = f"{roaming}/gcloud" if os.name == "nt" and roaming else f"{home}/.config/gcloud" if home else ""
+    path = Path(folder, "application_default_credentials.json") if folder else None
+    return _from_file(str(path), environ) if path and path.is_file() else ADC_NONE
+
+
 def _from_nowhere(_text: str, _environ: Mapping[str, str]) -> str:
     raise CredentialMissingError(
         "the connection has no credential (`none:`): nothing can be fetched for it",
@@ -215,4 +231,5 @@ _READERS = {
     "cmd": _from_command,
     "plain": _from_text,
     "none": _from_nowhere,
+    "adc": _from_google,
 }

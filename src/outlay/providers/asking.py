@@ -159,7 +159,7 @@ class ByOption:
 
 @dataclass(frozen=True, slots=True)
 class ServiceAccount:
-    """Send a bearer token of an hour, minted from a Google credential: a service account's key, or whatever `adc:` finds.
+    """Send a bearer token of an hour, minted from a Google credential: a service account's key, or what `adc:` finds.
 
     A token is minted for the `scopes` of the endpoint that is asked, and never for more. A credential that names its
     own token address is asked for there, any other at `token_url`, whose host a `base_url` replaces.

@@ -11,16 +11,17 @@ from random import random as system_random
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlencode
+from uuid import uuid4
 
 import httpx2
 import msgspec
 
 from outlay.clock import Clock
 from outlay.credentials import Secret
-from outlay.errors import PayloadError, ProviderError, RetryLaterError
+from outlay.errors import AccessDeniedError, PayloadError, ProviderError, RetryLaterError
 from outlay.model.batch import Payload
 from outlay.model.period import Period
-from outlay.providers.base import Ask, Endpoint, Form, GraphQL, Provider
+from outlay.providers.base import Ask, Changed, Changes, Endpoint, Form, GraphQL, Provider, Step, Talk
 from outlay.redaction import redactor
 from outlay.wire import auth, refusals, request, retry, windows
 from outlay.wire.exchange import Exchange, Reply, SignedHeaders, open_client
@@ -32,6 +33,7 @@ BODY_BYTES_MAX = 64 * 2**20
 REQUEST_SECONDS = 120.0
 DEADLINE_SECONDS = 1800.0
 _OK = 200
+_UNAUTHORIZED = 401
 _FORBIDDEN = 403
 _FORBIDDEN_SECONDS = 60.0
 """The delay for a 403 that means patience and names none: GitHub bans integrations that come back sooner."""
@@ -114,8 +116,10 @@ class Wire:
         self._base_url = request.base(provider, base_url)
         request.check_scheme(self._base_url, allow_http=allow_http)
         self._options = dict(options or {})
-        self._credential = dict([auth.header(provider.auth, secret, self._options)])
         self._clock = clock
+        self._signer = auth.signer(
+            provider, secret, self._options, base_url=self._base_url, clock=clock, allow_http=allow_http
+        )
         self._deadline_seconds = deadline_seconds
         self._request_seconds = request_seconds
         self._attempts_max = attempts_max
@@ -169,6 +173,10 @@ class Wire:
         budget = _Budget(self._deadline_seconds)
         for window in windows.split(endpoint, period):
             call = self._call(dataset, endpoint, window, item, fetch_id)
+            if endpoint.talk is not None:
+                async for told in self._talk(call, endpoint.talk, budget):
+                    yield told
+                continue
             trail = Trail(endpoint.pages, call.where)
             more: tuple[str, str] | None = None
             number = 0
@@ -181,6 +189,53 @@ class Wire:
                 yield answer
                 more = None if _reaches_back(endpoint, answer) else trail.after(answer.page)
 
+    async def changes(
+        self, dataset: str, endpoint: Endpoint[Any], talk: Changes, period: Period, mark: str | None
+    ) -> Changed:
+        """Return what a vendor says has changed in a period since a mark.
+
+        Raises: ProviderError, ConfigError.
+        """
+        call, budget = self._call(dataset, endpoint, period, None, ""), _Budget(self._deadline_seconds)
+        conversation = talk(Ask(dataset, period, self._options, self._clock()), uuid4().hex, mark)
+        said: Any = None
+        while True:
+            try:
+                step = conversation.send(said)
+            except StopIteration as end:
+                told: Changed = end.value
+                return told
+            said = (await self._step(call, step, budget))[0]
+
+    async def _talk(self, call: _Call, talk: Talk, budget: _Budget) -> AsyncIterator[Answer]:
+        conversation = talk(Ask(call.dataset, call.window, self._options, self._clock(), call.item), uuid4().hex)
+        said: Any = None
+        number = 0
+        while True:
+            try:
+                step = conversation.send(said)
+            except StopIteration:
+                return
+            said, reply, path = await self._step(call, step, budget)
+            if step.keep(said):
+                number += 1
+                yield self._answer(call, number, path, said, reply)
+
+    async def _step(self, call: _Call, step: Step, budget: _Budget) -> tuple[Any, Reply, str]:
+        """Return the decoded answer to one request of a conversation, as it came, and what was asked."""
+        if step.pause_seconds >= budget.seconds:
+            raise self._closed(call, None)
+        if step.pause_seconds:
+            await self._sleep(step.pause_seconds)
+            budget.seconds -= step.pause_seconds
+        endpoint = replace(call.endpoint, page=step.answer, refusals=(*step.refusals, *call.endpoint.refusals))
+        target = f"{step.path}?{urlencode(step.params)}" if step.params else step.path
+        content = None if step.body is None else msgspec.json.encode(step.body)
+        found = await self._persist(replace(call, endpoint=endpoint), call.base_url + target, content, budget)
+        if found is None:
+            raise PayloadError(f"{call.where} answered with nothing in the middle of a conversation")
+        return *found, request.shown(target, None)
+
     def _call(self, dataset: str, endpoint: Endpoint[Any], window: Period, item: str | None, fetch_id: str) -> _Call:
         built = request.build(self._provider, endpoint, self._options, window, item, self._base_url)
         return _Call(
@@ -189,10 +244,10 @@ class Wire:
             window,
             item,
             fetch_id,
-            self._base_url,
+            built.url.removesuffix(built.path),
             built.path,
             built.params,
-            SignedHeaders({**built.headers, **self._credential}),
+            SignedHeaders(built.headers),
             built.body,
             f"{self._provider.title} {endpoint.name}",
         )
@@ -209,6 +264,10 @@ class Wire:
         if found is None:
             return None
         page, reply = found
+        path = request.shown(target, document, form=isinstance(call.endpoint.body, Form))
+        return self._answer(call, number, path, page, reply)
+
+    def _answer(self, call: _Call, number: int, path: str, page: Any, reply: Reply) -> Answer:
         headers = _read_headers(call.endpoint, reply)
         present = self._clock()
         payload = Payload(
@@ -220,7 +279,7 @@ class Wire:
             item=call.item,
             window=call.window,
             page_number=number,
-            path=redactor.text(request.shown(target, document, form=isinstance(call.endpoint.body, Form))),
+            path=redactor.text(path),
             status=reply.status,
             fetched_at=present,
             body=reply.body if call.endpoint.keep_whole else msgspec.json.encode(page),
@@ -230,20 +289,30 @@ class Wire:
 
     async def _persist(self, call: _Call, url: str, content: bytes | None, budget: _Budget) -> tuple[Any, Reply] | None:
         """Send one request until it is answered, refused for good, or the attempts or the deadline are used up."""
-        attempt = 0
+        attempt, renewed = 0, False
         while True:
             attempt += 1
             async with self._slots:
                 await self._turn(call, budget)
                 started = self._monotonic()
                 again = None
+                headers = call.headers
                 try:
-                    reply = await self._exchange.send(
-                        url, call.headers, min(self._request_seconds, budget.seconds), content
-                    )
+                    headers = await self._signed(call, budget)
+                    reply = await self._exchange.send(url, headers, min(self._request_seconds, budget.seconds), content)
                     return self._read(call, reply)
                 except AgainError as failed:
                     again = failed.error
+                except AccessDeniedError as denied:
+                    # A token may be revoked before its time; a fresh one is tried once, and then believed.
+                    if (
+                        renewed
+                        or denied.status != _UNAUTHORIZED
+                        or not self._signer.forget(headers, call.endpoint.scopes)
+                    ):
+                        raise
+                    renewed = True
+                    continue
                 finally:
                     budget.seconds -= self._monotonic() - started
             if attempt >= self._attempts_max:
@@ -253,6 +322,12 @@ class Wire:
                 raise again
             await self._sleep(wait)
             budget.seconds -= wait
+
+    async def _signed(self, call: _Call, budget: _Budget) -> SignedHeaders:
+        async def send(url: str, headers: SignedHeaders, content: bytes) -> Reply:
+            return await self._exchange.send(url, headers, min(self._request_seconds, budget.seconds), content)
+
+        return SignedHeaders({**call.headers, **await self._signer.headers(call.endpoint.scopes, send)})
 
     async def _turn(self, call: _Call, budget: _Budget) -> None:
         """Wait until the quotas let one request go; pacing by documented rates is not counted against the deadline."""
@@ -309,6 +384,8 @@ class Wire:
         if refusal.means == refusals.ANSWER:
             return self._decode(call, reply)
         delay = retry.retry_after(reply.headers, present)
+        if delay is None:
+            delay = self._provider.patience(reply.body, present)
         if delay is None:
             delay = used_up if used_up is not None or reply.status != _FORBIDDEN else _FORBIDDEN_SECONDS
         error = refusals.error(self._provider, call.endpoint, said, refusal, retry_after_seconds=delay)

@@ -82,7 +82,7 @@ def build(
     if body is not None:
         headers["content-type"] = FORM if isinstance(endpoint.body, Form) else JSON
     method = "GET" if body is None else "POST"
-    return Request(method, base(provider, base_url) + path, path, params, headers, body)
+    return Request(method, root(provider, endpoint, base_url) + path, path, params, headers, body)
 
 
 def filled(
@@ -170,6 +170,15 @@ def _checked(text: str) -> str:
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise ConfigError("base_url must have no user, password, query or fragment")
     return text
+
+
+def root(provider: Provider, endpoint: Endpoint[Any], base_url: str | None) -> str:
+    """Return what an endpoint's path follows: its own host, unless the connection sets an address for all of them.
+
+    Raises: ConfigError when it is no plain http(s) address.
+    """
+    found = base(provider, base_url)
+    return endpoint.host if endpoint.host and found == provider.base_url else found
 
 
 def is_loopback(url: str) -> bool:

@@ -1,0 +1,222 @@
+"""Mint bearer tokens from a Google credential: a service account's key, a user's own, or what else google-auth knows.
+
+Keys are exchanged over the connection's own client, so that proxies, certificates and tests are the same for tokens as
+for everything else. What google-auth alone can do (workload identity, the metadata server) it does in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from outlay.clock import Clock
+from outlay.credentials import ADC_NONE, Secret
+from outlay.errors import AccessDeniedError, ConfigError, CredentialMissingError, RetryLaterError
+from outlay.redaction import redactor
+from outlay.wire import refusals, request
+from outlay.wire.exchange import Reply, SignedHeaders
+from outlay.wire.retry import AgainError
+
+Send = Callable[[str, SignedHeaders, bytes], Awaitable[Reply]]
+"""Posts a form to a token address."""
+_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_TOKEN_SECONDS = 3600
+_SPARE = timedelta(minutes=2)
+_OK, _PATIENCE = 200, (408, 425, 429)
+_FILE_BYTES_MAX = 64 * 1024
+_INSTALL = 'Install it with: pip install "outlay[google]"'
+
+
+class _Credential(msgspec.Struct):
+    """A credential's JSON: a key file, or what `gcloud auth application-default login` leaves behind."""
+
+    type: str
+    client_email: str = ""
+    private_key: str = ""
+    private_key_id: str = ""
+    token_uri: str = ""
+    client_id: str = ""
+    client_secret: str = ""
+    refresh_token: str = ""
+    quota_project_id: str = ""
+
+
+class _Granted(msgspec.Struct):
+    access_token: str
+    expires_in: int = _TOKEN_SECONDS
+
+
+class Tokens:
+    """The tokens of one connection, one for each set of scopes, each kept until shortly before it ends."""
+
+    def __init__(self, secret: Secret, token_url: str, clock: Clock, *, allow_http: bool = False) -> None:
+        self._text = text_of(secret)
+        self._clock = clock
+        self._kept: dict[tuple[str, ...], tuple[str, datetime]] = {}
+        self._locks: dict[tuple[str, ...], asyncio.Lock] = {}
+        self._known = _parsed(self._text)
+        self._token_url = (self._known.token_uri if self._known else "") or token_url
+        request.check_scheme(self._token_url, allow_http=allow_http)
+
+    async def headers(self, scopes: tuple[str, ...], send: Send) -> dict[str, str]:
+        """Return the headers that carry a token for some scopes.
+
+        Raises: AccessDeniedError, ConfigError; AgainError when trying once more may help.
+        """
+        if self._known is None and self._text != ADC_NONE:
+            return {"authorization": f"Bearer {self._text}"}
+        async with self._locks.setdefault(scopes, asyncio.Lock()):
+            kept = self._kept.get(scopes)
+            if kept is None or kept[1] - _SPARE <= self._clock():
+                kept = self._kept[scopes] = await self._minted(scopes, send)
+        headers = {"authorization": f"Bearer {kept[0]}"}
+        if self._known is not None and self._known.quota_project_id:
+            headers["x-goog-user-project"] = self._known.quota_project_id
+        return headers
+
+    def forget(self, headers: Mapping[str, str], scopes: tuple[str, ...]) -> bool:
+        """Let go of a token that the vendor refused, and tell whether another can be minted."""
+        kept = self._kept.get(scopes)
+        if kept is not None and headers.get("authorization") == f"Bearer {kept[0]}":
+            del self._kept[scopes]
+        return self._known is not None or self._text == ADC_NONE
+
+    async def _minted(self, scopes: tuple[str, ...], send: Send) -> tuple[str, datetime]:
+        known, now = self._known, self._clock()
+        if known is not None and known.type == "service_account":
+            form = {"grant_type": _GRANT, "assertion": _assertion(known, self._token_url, scopes, now)}
+        elif known is not None and known.type == "authorized_user":
+            form = {"grant_type": "refresh_token", "refresh_token": known.refresh_token,
+                    "client_id": known.client_id, "client_secret": known.client_secret}  # fmt: skip
+        else:
+            return await asyncio.to_thread(_foreign, self._text, scopes)
+        headers = SignedHeaders({
+            "content-type": "application/x-www-form-urlencoded", "accept": "application/json",
+            "user-agent": request.user_agent(),
+        })  # fmt: skip
+        reply = await send(self._token_url, headers, urlencode(form).encode())
+        granted = _granted(reply)
+        redactor.learn(granted.access_token)
+        return granted.access_token, now + timedelta(seconds=granted.expires_in)
+
+
+def text_of(secret: Secret) -> str:
+    """Return a credential's JSON text, reading the file where it is a path to one. Raises: CredentialMissingError."""
+    text = secret.reveal().strip()
+    if text.startswith(("{", "ya29.")) or text == ADC_NONE:
+        return text
+    path = Path(text).expanduser()
+    try:
+        if len(text) < 4096 and path.is_file():  # noqa: PLR2004 - no path is longer
+            content = path.read_bytes()[:_FILE_BYTES_MAX]
+            return content.decode().strip()
+    except (OSError, ValueError):
+        raise CredentialMissingError("the key file that the credential names cannot be read") from None
+    if "/" in text or "\\" in text or text.endswith(".json"):
+        raise CredentialMissingError(
+            "the credential is a path to a key file, and there is no file", hint="Name the file, or use `adc:`."
+        )
+    return text
+
+
+def _parsed(text: str) -> _Credential | None:
+    """Return a JSON credential, None for a bare token; its secret parts are hidden from now on everywhere."""
+    if not text.startswith("{"):
+        if text != ADC_NONE and any(not "!" <= character <= "~" for character in text):
+            raise CredentialMissingError("the credential is neither a Google key file's JSON nor a path to one")
+        return None
+    try:
+        known = msgspec.json.decode(text, type=_Credential)
+    except msgspec.DecodeError:
+        raise CredentialMissingError(
+            "the credential begins like JSON and is no Google credential",
+            hint="Use the whole key file as it was downloaded, `{` and `}` included.",
+        ) from None
+    for hidden in (known.private_key, known.client_secret, known.refresh_token):
+        redactor.learn(hidden)
+    lacks = {"service_account": ("client_email", "private_key"), "authorized_user": ("client_id", "refresh_token")}
+    for name in lacks.get(known.type, ()):
+        if not getattr(known, name):
+            raise CredentialMissingError(f"the Google credential of type {known.type} has no `{name}`")
+    return known
+
+
+def _assertion(known: _Credential, audience: str, scopes: tuple[str, ...], now: datetime) -> str:
+    """Return the signed claim by which a service account asks for a token of an hour."""
+    try:
+        from google.auth import crypt as untyped
+    except ImportError:
+        raise ConfigError("a service account's key needs the package google-auth", hint=_INSTALL) from None
+    crypt: Any = untyped
+    issued = int(now.timestamp())
+    claims = {"iss": known.client_email, "scope": " ".join(scopes), "aud": audience,
+              "iat": issued, "exp": issued + _TOKEN_SECONDS}  # fmt: skip
+    head = {"alg": "RS256", "typ": "JWT"} | ({"kid": known.private_key_id} if known.private_key_id else {})
+    content = b".".join(_part(msgspec.json.encode(part)) for part in (head, claims))
+    try:
+        signature: bytes = crypt.RSASigner.from_string(known.private_key).sign(content)
+    except ValueError:
+        raise CredentialMissingError(
+            "the private key in the Google key file cannot be read", hint="Download a new key; line breaks matter."
+        ) from None
+    return (content + b"." + _part(signature)).decode()
+
+
+def _part(content: bytes) -> bytes:
+    return base64.urlsafe_b64encode(content).rstrip(b"=")
+
+
+def _granted(reply: Reply) -> _Granted:
+    """Return what the token address gave. Raises: AgainError, AccessDeniedError."""
+    said = refusals.Said(reply.status, reply.headers, reply.body)
+    if reply.status == _OK and not refusals.is_html(reply.headers, reply.body):
+        try:
+            return msgspec.json.decode(reply.body, type=_Granted)
+        except msgspec.DecodeError:
+            raise AccessDeniedError("Google's token address answered with no token", status=_OK) from None
+    words = refusals.vendor_message(said) or "no reason given"
+    if reply.status in _PATIENCE or reply.status >= 500:  # noqa: PLR2004 - the server's own trouble
+        raise AgainError(RetryLaterError(f"Google gives no token now: status {reply.status}, “{words}”"))
+    raise AccessDeniedError(
+        f"Google gives no token for the credential: status {reply.status}, “{words}”",
+        hint="The key may be deleted or its account disabled; a clock minutes off makes every key look wrong.",
+        status=reply.status,
+    )
+
+
+def _foreign(text: str, scopes: tuple[str, ...]) -> tuple[str, datetime]:
+    """Return a token that google-auth gets: for workload identity, or of the machine itself."""
+    try:
+        import google.auth as untyped
+        from google.auth import compute_engine, exceptions
+    except ImportError:
+        raise ConfigError("this Google credential needs the package google-auth", hint=_INSTALL) from None
+    from outlay.wire.google_request import GoogleRequest
+
+    library: Any = untyped
+    machine: Any = compute_engine
+    with GoogleRequest() as asking:
+        try:
+            if text == ADC_NONE:
+                credentials: Any = machine.Credentials(scopes=list(scopes))
+            else:
+                loaded = library.load_credentials_from_dict(
+                    msgspec.json.decode(text), scopes=list(scopes), request=asking
+                )
+                credentials = loaded[0]
+            credentials.refresh(asking)
+        except exceptions.GoogleAuthError as error:
+            raise AccessDeniedError(
+                f"Google gives no token: {redactor.text(str(error)).splitlines()[0]}",
+                hint="Run `gcloud auth application-default login`, or name a service account's key.",
+            ) from None
+    redactor.learn(credentials.token)
+    expiry = credentials.expiry
+    return credentials.token, expiry.replace(tzinfo=UTC) if expiry else datetime.now(UTC) + timedelta(minutes=5)
