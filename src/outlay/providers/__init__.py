@@ -7,6 +7,7 @@ from outlay.providers import (
     deepseek,
     elevenlabs,
     github,
+    groq,
     huggingface,
     lemonsqueezy,
     openai,
@@ -27,4 +28,5 @@ PROVIDERS: tuple[Provider, ...] = (
     lemonsqueezy.PROVIDER,
     supabase.PROVIDER,
     railway.PROVIDER,
+    groq.PROVIDER,
 )

@@ -7,6 +7,7 @@ from outlay.simulator.faces import (
     deepseek,
     elevenlabs,
     github,
+    groq,
     huggingface,
     lemonsqueezy,
     openai,
@@ -29,5 +30,6 @@ FACES: dict[str, Face] = {
         lemonsqueezy.FACE,
         supabase.FACE,
         railway.FACE,
+        groq.FACE,
     )
 }

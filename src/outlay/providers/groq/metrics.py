@@ -1,0 +1,292 @@
+"""Groq's Enterprise metrics: five minute rates, added up to what each day used.
+
+A sample at a time t is the rate per second over the five minutes before t, so a day's samples are those after its
+midnight up to the next one. Where one is missing or no number nothing is known of its five minutes: they are left out
+and told, for neither silence nor a hole is a zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Context, Decimal, InvalidOperation
+
+import msgspec
+from msgspec import Struct
+
+from outlay.clock import day_of, midnight
+from outlay.model.facts import Name, Usage
+from outlay.model.money import exact
+from outlay.model.period import Period
+from outlay.model.problem import Problem, Severity
+from outlay.providers.base import Ask, Endpoint, EpochWindow, FanOut, Refusal
+
+SERVICE = "GroqCloud"
+STEP = 300
+METRIC = "metric"
+"""The kind of name under which metrics are kept: their ids are queries."""
+_ROOT = "/v1/metrics/prometheus/api/v1"
+_WIDE = Context(prec=100)
+_SHARE = Decimal("0.0001")
+_STAYS = "Nothing was overwritten; sync again, and report it if it stays."
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric that can be added up: what its samples count, and how many seconds each of them stands for."""
+
+    name: str
+    meter: str
+    unit: str
+    query: str
+    seconds: int = STEP
+
+
+def _current(name: str, meter: str, unit: str) -> Metric:
+    return Metric(name, meter, unit, name)
+
+
+def _minutes(name: str) -> str:
+    """Return the query for five values of one minute each, added up, where none of the five is missing."""
+    five = f"{name}[290s:1m]"
+    return f"sum_over_time({five}) and count_over_time({five}) == 5"
+
+
+METRICS = (
+    (
+        _current("model_project_id_status_code:requests:rate5m", "requests", "requests"),
+        Metric("requests:increase1m", "requests", "requests", _minutes("requests:increase1m"), 1),
+        Metric("requests:rate1m", "requests", "requests", _minutes("requests:rate1m"), 60),
+    ),
+    (_current("model_project_id:tokens_in:rate5m", "input_tokens", "tokens"),),
+    (_current("model_project_id:tokens_out:rate5m", "output_tokens", "tokens"),),
+    (_current("model_project_id:prompt_cache_hits:rate5m", "prompt_cache_hits", "count"),),
+    (_current("model_project_id:prompt_cache_misses:rate5m", "prompt_cache_misses", "count"),),
+)
+"""For each meter its metrics, the preferred first: two names of one meter count the same use and are never added."""
+_BY_QUERY = {metric.query: metric for group in METRICS for metric in group}
+
+
+class LabelValues(Struct, gc=False):
+    """Every metric the server has, or why it does not say."""
+
+    status: str
+    data: list[str] = []
+    error: str | None = None
+
+
+class Labels(Struct, gc=False):
+    """Whose samples these are; labels that are not read belong to series that are added up."""
+
+    model: str | None = None
+    project_id: str | None = None
+    status_code: str | None = None
+
+
+class Series(Struct, gc=False):
+    """Samples of one series: Unix seconds and a number as text."""
+
+    metric: Labels
+    values: list[tuple[Decimal, str]] = []
+
+
+class Matrix(Struct, gc=False):
+    """Every series of a query."""
+
+    result: list[Series]
+
+
+class RangePage(Struct, gc=False):
+    """An answer of the query interface; an error may come with status 200."""
+
+    status: str
+    data: Matrix | None = None
+    error: str | None = None
+    error_type: str | None = msgspec.field(default=None, name="errorType")
+
+
+def metrics(page: LabelValues, _ask: Ask) -> Iterator[Name | Problem]:
+    """Turn the server's metrics into the queries to ask: one per meter, by its preferred name that is there.
+
+    Names of percentiles and histograms hold no quantity and are left out.
+    Source: https://console.groq.com/docs/prometheus-metrics
+    """
+    if page.status != "success":
+        yield _said(page.error, None, "metrics")
+        return
+    there = set(page.data)
+    for group in METRICS:
+        known = [metric for metric in group if metric.name in there]
+        for metric in known:
+            yield Name(
+                kind=METRIC,
+                id=metric.query,
+                name=metric.name,
+                state="active" if metric is known[0] else "excluded",
+            )
+    if not any(metric.name in there for metric in _BY_QUERY.values()):
+        says = f"none of the server's {len(there)} metrics is one whose quantities are known"
+        yield Problem(code="series_empty", says=says, where="metrics", severity=Severity.WARNING,
+                      hint="Without traffic there may be none; otherwise report how they are called.")  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Day:
+    """What one line has of a day: the sum of its rates, and how many samples there are and should be."""
+
+    rates: Decimal = Decimal(0)
+    seen: int = 0
+    series: int = 0
+
+
+_Line = tuple[str | None, str | None, str | None]
+
+
+@dataclass(slots=True)
+class _Sums:
+    """A page's days by model, project and status."""
+
+    ask: Ask
+    days: dict[tuple[date, _Line], _Day] = field(default_factory=dict)
+
+    def add(self, series: Series) -> None:
+        """Add one series. Raises: LookupError for samples that were not asked for; ValueError for what is no rate."""
+        start, end = int(self.ask.period.start.timestamp()), int(self.ask.period.end.timestamp())
+        line = (series.metric.model, series.metric.project_id, series.metric.status_code)
+        touched: dict[date, _Day] = {}
+        seen: set[Decimal] = set()
+        for moment, text in series.values:
+            if moment % STEP or moment in seen or not start <= moment <= end:
+                raise LookupError(f"a sample at {moment} Unix seconds was not asked for, or twice")
+            seen.add(moment)
+            if moment == start:
+                continue  # the five minutes before the window: the day before has them
+            rate = _number(text)
+            day = day_of(datetime.fromtimestamp(int(moment) - STEP, self.ask.period.start.tzinfo))
+            kept = touched.setdefault(day, self.days.setdefault((day, line), _Day()))
+            if rate is not None:
+                kept.rates, kept.seen = _WIDE.add(kept.rates, rate), kept.seen + 1
+        for kept in touched.values():
+            kept.series += 1
+
+
+def _number(text: str) -> Decimal | None:
+    """Return a rate. Null: NaN and infinities, which say nothing. Raises: ValueError for no number, or a negative."""
+    try:
+        rate = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"{text[:40]!r} is no number") from None
+    if not rate.is_finite():
+        return None
+    if rate < 0:
+        raise ValueError(f"{text[:40]} is a negative rate")
+    return rate
+
+
+def usage(page: RangePage, ask: Ask) -> Iterator[Usage | Problem]:
+    """Turn the series of one metric into usage by day, model, project and status.
+
+    Units:  rates per second times the seconds each stands for, exact; server-side averages make them no whole numbers.
+    Null:   a day without a sample has no row. One with holes has what was seen, with the share of the day it covers.
+    Source: https://console.groq.com/docs/prometheus-metrics
+    """
+    metric = _BY_QUERY[ask.item or ""]
+    if page.status != "success" or page.data is None:
+        yield _said(page.error, page.error_type, metric.name)
+        return
+    sums = _Sums(ask)
+    try:
+        for series in page.data.result:
+            sums.add(series)
+    except LookupError as error:
+        yield Problem(code="another_span", says=str(error), where=metric.name, hint=_STAYS)
+        return
+    except ValueError as error:
+        yield Problem(code="quantity_refused", says=str(error), where=metric.name, hint=_STAYS)
+        return
+    if not sums.days:
+        yield Problem(code="series_empty", says=f"{metric.name} has no sample in a window that was asked for",
+                      where=metric.name, severity=Severity.NOTE,
+                      hint="No traffic, samples no longer kept, or another name in use by now.")  # fmt: skip
+    for (day, line), kept in sums.days.items():
+        if kept.seen:
+            yield _row(metric, day, line, kept, _slots(day, ask.observed_at) * kept.series)
+    yield from _gaps(metric, sums, ask.observed_at)
+
+
+def _row(metric: Metric, day: date, line: _Line, kept: _Day, expected: int) -> Usage:
+    model, project, status = line
+    details: dict[str, str | None] = {"status_code": status} if status is not None else {}
+    if kept.seen < expected:
+        details["covered_share"] = _share(kept.seen, expected)
+    return Usage(
+        usage_period=Period.of_day(day),
+        meter=metric.meter,
+        unit=metric.unit,
+        quantity=exact(_WIDE.multiply(kept.rates, Decimal(metric.seconds))),
+        service_name=SERVICE,
+        sub_account_id=project,
+        model=model,
+        derived=True,
+        details=details or None,
+    )
+
+
+def _gaps(metric: Metric, sums: _Sums, now: datetime) -> Iterator[Problem]:
+    """Tell each day that is over and has holes; a day that goes on is not whole anyway."""
+    found: dict[date, list[tuple[int, int]]] = {}
+    for (day, _), kept in sums.days.items():
+        found.setdefault(day, []).append((kept.seen, _slots(day, now) * kept.series))
+    for day, lines in found.items():
+        holes = [(seen, due) for seen, due in lines if seen < due]
+        if not holes or midnight(day).timestamp() + 86_400 > now.timestamp():
+            continue
+        least = min(holes, key=lambda hole: Decimal(hole[0]) / hole[1])
+        says = (
+            f"{len(holes)} of {len(lines)} lines of {metric.meter} on {day} have holes; "
+            f"the least known is known for {_share(*least)} of the day"
+        )
+        yield Problem(code="samples_missing", says=says, where=metric.name, severity=Severity.WARNING,
+                      hint="Quantities are what was seen: without traffic a series may pause, or samples were lost.",
+                      period=Period.of_day(day))  # fmt: skip
+
+
+def _slots(day: date, now: datetime) -> int:
+    """Return how many samples a day should have by now."""
+    passed = int(now.timestamp() - midnight(day).timestamp())
+    return max(0, min(86_400, passed) // STEP)
+
+
+def _share(seen: int, expected: int) -> str:
+    return f"{(Decimal(seen) / expected).quantize(_SHARE, 'ROUND_DOWN'):f}"
+
+
+def _said(error: str | None, kind: str | None, where: str) -> Problem:
+    words = ": ".join(part for part in (kind, error) if part) or "no reason"
+    return Problem(code="error_in_answer", says=f"the metrics server says {words[:300]}", where=where, hint=_STAYS)
+
+
+_ENTERPRISE = "Metrics are part of Groq's Enterprise plan; without it, meter the answers where they are received."
+_NOT_ENTITLED = tuple(Refusal(status, "not_offered", hint=_ENTERPRISE) for status in (401, 403, 404))
+"""Each of them is what an organization without the feature gets; whether the key is right, the models tell."""
+_LOST = tuple(Refusal(each.status, "permission_missing", hint=_ENTERPRISE) for each in _NOT_ENTITLED)
+"""Where the names could just be read, a refusal of the samples is no sign that there are none."""
+
+LIST: Endpoint[LabelValues] = Endpoint(
+    name="metrics",
+    path=f"{_ROOT}/label/__name__/values",
+    page=LabelValues,
+    facts=metrics,
+    refusals=_NOT_ENTITLED,
+)
+RANGE: Endpoint[RangePage] = Endpoint(
+    name="usage",
+    path=f"{_ROOT}/query_range",
+    query={"step": STEP},
+    window=EpochWindow("start", "end", days_max=7),
+    each=FanOut(METRIC, "query", place="query"),
+    page=RangePage,
+    facts=usage,
+    refusals=_LOST,
+)
