@@ -20,9 +20,11 @@ from outlay.providers import PROVIDERS
 from outlay.providers.base import Provider
 from outlay.redaction import redactor
 from outlay.store import Ledger
-from outlay.sync import memory
+from outlay.sync import memory, metered
 from outlay.sync.committer import Committer
 from outlay.sync.connection import ConnectionSync
+from outlay.sync.differences import derive
+from outlay.sync.estimates import settle
 from outlay.sync.plan import Span, plan
 from outlay.sync.progress import Progress, Quiet
 from outlay.sync.report import ConnectionReport, Report
@@ -86,12 +88,20 @@ def run(
     Raises: ConfigError for wrong names, StoreError when the ledger cannot be written, KeyboardInterrupt cleanly.
     """
     settings = settings or Settings()
-    wanted = chosen(config, connections, shard)
+    asked = tuple(connections)
+    wanted = chosen(config, asked, shard)
     known = providers_by_id()
     for connection in wanted:
         provider_of(connection, known)
     with memory.flat():
         report = asyncio.run(_Engine(ledger, known, span, settings).all(wanted))
+        metered.settle_beside(
+            report,
+            config,
+            ledger,
+            settings.clock,
+            lambda name: (not asked or name in asked) and (shard is None or shard.holds(name)),
+        )
     ledger.maintain_if_needed()
     return report
 
@@ -171,11 +181,13 @@ class _Engine:
                 await ConnectionSync(
                     work, wire, committer, self._ledger, report=report, progress=settings.progress
                 ).run()
+            report.datasets += await asyncio.to_thread(settle, self._ledger, provider, account, settings.clock)
         except* StoreError as broken:
             raise _first(broken) from None
         finally:
             report.requests = wire.requests
             await committer.settle_writing()
+        await asyncio.to_thread(derive, self._ledger, connection, provider, account, report, settings.clock)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -1,0 +1,436 @@
+from __future__ import annotations
+
+import os
+import random
+import signal
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from meter_ingest.making import NOW, clock, event
+from outlay.analysis import Query, limits, spend, usage
+from outlay.config import Config, Connection
+from outlay.errors import PricesError
+from outlay.meter.ingest import Intake, attribution
+from outlay.meter.spool import folder_of
+from outlay.model.batch import Account, Batch, Partition
+from outlay.model.facts import Limit, LimitKind, Usage
+from outlay.model.metering import MeterEvent
+from outlay.model.money import Money
+from outlay.model.period import Period
+from outlay.model.problem import Severity
+from outlay.pricing.meters import Line, Unpriced, Use
+from outlay.providers import PROVIDERS
+from outlay.providers.metering import Metering
+from outlay.store import Ledger, metering
+from outlay.sync import metered
+from outlay.sync.metered import Wish, settle
+from outlay.sync.report import ConnectionReport, Report
+from store.making import processes
+
+TODAY = NOW.date()
+YESTERDAY = NOW - timedelta(days=1)
+
+
+class Two:
+    """A list by which every token costs two cents of a cent, three from noon on, and model-x has no price."""
+
+    version = "two 2026-01-01"
+
+    def price(self, use: Use) -> tuple[Line | Unpriced, ...]:
+        """Return lines as a list does."""
+        if use.model == "model-x":
+            return tuple(Unpriced(meter=meter, quantity=each, why="unknown") for meter, each in use.quantities.items())
+        rate = Decimal(3) if use.at.hour >= 12 else Decimal(2)
+        return tuple(
+            Line(
+                meter=meter, quantity=quantity, cost=Money(quantity * rate / 10_000, "USD"), unit_price=rate,
+                pricing_unit="10000 Tokens", per=Decimal(10_000), rule=f"{use.model} at {rate}", version=self.version,
+                source="https://prices.example",
+            )
+            for meter, quantity in use.quantities.items()
+        )  # fmt: skip
+
+
+PRICED = Wish(prices=Two())
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Return a home that does not exist yet."""
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def ledger(home: Path) -> Iterator[Ledger]:
+    """Open a fresh ledger."""
+    with Ledger.open(home, clock=clock) as fresh:
+        yield fresh
+
+
+def config(home: Path, **connections: str) -> Config:
+    """Return a configuration of connections with their providers."""
+    made = {name: Connection(name, provider, "none:") for name, provider in connections.items()}
+    return Config(None, "USD", None, None, home, made)
+
+
+def take(ledger: Ledger, *events: MeterEvent, **connections: str) -> None:
+    """Take events in."""
+    Intake(ledger, attribution(config(ledger.home, **connections)), clock=clock).take(events)
+
+
+def settled(ledger: Ledger, wish: Wish = PRICED, **connections: str) -> Report:
+    """Settle."""
+    return settle(config(ledger.home, **connections), ledger, clock, wish)
+
+
+def costs(ledger: Ledger) -> list[tuple[Any, ...]]:
+    """Return what charges there are."""
+    return ledger.query(
+        "SELECT x_Connection, CAST(ChargePeriodStart AS DATE), x_Basis, BillingCurrency, sum(BilledCost) "
+        "FROM charges GROUP BY ALL ORDER BY ALL"
+    ).rows
+
+
+def counts(report: Report) -> list[tuple[str, str, int, int, int]]:
+    """Return what was done, by connection and dataset."""
+    return [
+        (one.connection, each.dataset, each.fetched, each.unchanged, each.restated)
+        for one in report.connections
+        for each in one.datasets
+    ]
+
+
+def test_a_day_becomes_usage_and_priced_charges(ledger: Ledger) -> None:
+    """Quantities stand as usage by model and meter; each has the price of its hour, with the list that said so."""
+    morning, noon = NOW.replace(hour=9), NOW.replace(hour=12)
+    take(
+        ledger,
+        event("a", at=morning, quantities={"input_tokens": 100, "output_tokens": 5}),
+        event("b", at=noon, quantities={"input_tokens": 200}),
+        event("c", at=noon, model="model-b", tags={"team": "x"}),
+        main="openai",
+    )
+    report = settled(ledger, main="openai")
+    assert counts(report) == [("main", "metered", 1, 0, 0)]
+    assert report.connections[0].state == "ok"
+    found = usage(ledger, Query(from_=TODAY, by=("connection", "service")), clock=clock)
+    assert {row.meter: row.quantity for row in found.rows} == {"input_tokens": 310, "output_tokens": 5}
+    rows = ledger.query(
+        "SELECT SkuMeter, x_Model, ConsumedQuantity, BilledCost, ListCost, ListUnitPrice, PricingQuantity, "
+        "PricingUnit, x_Basis, x_PriceListVersion, ServiceName, Tags FROM charges ORDER BY ALL"
+    ).rows
+    service = next(iter(next(one for one in PROVIDERS if one.id == "openai").services))
+    fixed = ("10000 Tokens", "priced", "two 2026-01-01", service)
+
+    def row(meter: str, model: str, quantity: int, cost: str, rate: int, tags: str | None = None) -> tuple[Any, ...]:
+        each = Decimal(cost)
+        return (meter, model, quantity, each, each, rate, Decimal(quantity) / 10_000, *fixed, tags)
+
+    assert [(*one[:-1], one[-1] if one[-1] != "{}" else None) for one in rows] == [
+        row("input_tokens", "model-a", 100, "0.02", 2),
+        row("input_tokens", "model-a", 200, "0.06", 3),
+        row("input_tokens", "model-b", 10, "0.003", 3, '{"team":"x"}'),
+        row("output_tokens", "model-a", 5, "0.001", 2),
+    ]
+    assert sum(one.billed_cost for one in spend(ledger, Query(from_=TODAY), clock=clock).rows) == Decimal("0.084")
+
+
+def test_settling_again_changes_nothing(ledger: Ledger) -> None:
+    """Without events nothing is even looked at; told to look again, every day is found as it was."""
+    take(ledger, event("a"), event("b", at=YESTERDAY))
+    settled(ledger)
+    versions = [ledger.tables.version(name) for name in ("charges", "usage", "batches")]
+    assert settled(ledger).connections == []
+    assert counts(settled(ledger, Wish(prices=Two(), again=True))) == [("openai", "metered", 2, 2, 0)]
+    assert [ledger.tables.version(name) for name in ("charges", "usage", "batches")] == versions
+
+
+def test_a_late_event_restates_its_day_and_no_other(ledger: Ledger) -> None:
+    """What comes for a day that is settled is added to it; the batch before stays in the history."""
+    take(ledger, event("a", at=YESTERDAY), event("b"))
+    settled(ledger)
+    take(ledger, event("a", at=YESTERDAY), event("late", at=YESTERDAY))
+    assert counts(settled(ledger)) == [("openai", "metered", 1, 0, 1)]
+    assert costs(ledger) == [
+        ("openai", YESTERDAY.date(), "priced", "USD", Decimal("0.006")),
+        ("openai", TODAY, "priced", "USD", Decimal("0.003")),
+    ]
+    assert len(ledger.batches("openai", "metered")) == 3
+    assert ledger.verify().problems == ()
+
+
+def test_what_the_vendor_states_is_billed_and_never_priced(ledger: Ledger) -> None:
+    """A call with its own cost is a billed charge; one without is priced beside it, and the mix is told."""
+    take(
+        ledger,
+        event("a", cost=Money.of("0.5", "USD")),
+        event("b", cost=Money.of("0.25", "USD"), at=YESTERDAY),
+        event("c", cost=Money.of("1", "EUR"), at=YESTERDAY),
+        event("d"),
+    )
+    report = settled(ledger)
+    assert costs(ledger) == [
+        ("openai", YESTERDAY.date(), "billed", "EUR", 1),
+        ("openai", YESTERDAY.date(), "billed", "USD", Decimal("0.25")),
+        ("openai", TODAY, "billed", "USD", Decimal("0.5")),
+        ("openai", TODAY, "priced", "USD", Decimal("0.003")),
+    ]
+    problems = report.connections[0].datasets[0].problems
+    assert [(one.code, one.where, one.severity) for one in problems] == [
+        ("costs_partly_stated", "2026-11-22", Severity.WARNING)
+    ]
+    assert sum(row.quantity for row in usage(ledger, Query(from_=YESTERDAY.date()), clock=clock).rows) == 40
+
+
+def test_what_has_no_price_is_usage_without_a_charge(ledger: Ledger) -> None:
+    """It is told each time until a list has it; then the next settling prices it, and nothing else changes."""
+    take(ledger, event("a", model="model-x"), event("b", model="model-x", at=YESTERDAY), event("c"))
+    for _ in range(2):
+        report = settled(ledger)
+        (problem,) = report.connections[0].datasets[0].problems
+        assert (problem.code, problem.severity) == ("unpriced_meter", Severity.WARNING)
+        assert "20 input_tokens of model-x" in problem.says
+        assert report.connections[0].state == "ok"
+    assert costs(ledger) == [("openai", TODAY, "priced", "USD", Decimal("0.003"))]
+    assert settled(ledger, Wish(prices=Two(), unpriced=False)).connections == []
+
+    class Complete(Two):
+        def price(self, use: Use) -> tuple[Line | Unpriced, ...]:
+            return super().price(msgspec.structs.replace(use, model="model-a"))
+
+    assert counts(settled(ledger, Wish(prices=Complete()))) == [("openai", "metered", 2, 0, 2)]
+    assert settled(ledger).connections == []
+    assert sum(row[-1] for row in costs(ledger)) == Decimal("0.009")
+
+
+def limit(remaining: int) -> Limit:
+    """Return a limit as headers tell it."""
+    return Limit(
+        name="requests", scope="organization", kind=LimitKind.RATE, unit="requests", quota=Decimal(100),
+        remaining=Decimal(remaining), window="1 minute",
+    )  # fmt: skip
+
+
+def test_limits_of_headers_are_readings(ledger: Ledger) -> None:
+    """The last reading of a limit answers, as known from a header and as of the moment it was seen."""
+    seen_at = NOW - timedelta(hours=2)
+    take(
+        ledger,
+        event("a", at=seen_at, limits=(limit(7),)),
+        event("b", at=seen_at - timedelta(hours=1), limits=(limit(9),)),
+    )
+    assert ("openai", "metered.limits", 1, 0, 0) in counts(settled(ledger))
+    (row,) = limits(ledger, Query(), clock=clock).rows
+    assert (row.name, row.remaining, row.basis, row.observed_at) == ("requests", 7, "header", seen_at)
+
+
+@pytest.fixture
+def with_usage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let OpenAI's API tell the same usage in its dataset `usage.completions`."""
+    from dataclasses import replace
+
+    described = metered.described
+
+    def openai(provider: str) -> Any:
+        return replace(
+            described(provider), metering=Metering((), (), service_name="OpenAI API", usage_dataset="usage.completions")
+        )
+
+    monkeypatch.setattr(metered, "described", openai)
+
+
+@pytest.mark.usefixtures("with_usage")
+def test_metered_usage_is_part_of_what_the_vendor_tells(ledger: Ledger) -> None:
+    """Once the vendor's own dataset is in the ledger, metered usage is a breakdown of it and is never added to it."""
+    take(ledger, event("a"))
+    settled(ledger)
+    assert [row.quantity for row in usage(ledger, Query(from_=TODAY), clock=clock).rows] == [10]
+    period = Period.of_day(TODAY)
+    fact = Usage(
+        usage_period=period, meter="input_tokens", unit="tokens", quantity=Decimal(12), service_name="OpenAI API"
+    )
+    batch = Batch(
+        batch_id="api", partition=Partition("openai", "usage.completions", period), provider="openai",
+        endpoint="usage.completions", fetch_id="f", digest="d", observed_at=NOW, facts=(fact,),
+    )  # fmt: skip
+    ledger.commit(Account(connection="openai", provider="openai"), [batch])
+    assert counts(settled(ledger)) == [("openai", "metered", 1, 0, 1)]
+    assert [row.quantity for row in usage(ledger, Query(from_=TODAY), clock=clock).rows] == [12]
+    named = Query(from_=TODAY, where=(("dataset", "metered"),))
+    assert [row.quantity for row in usage(ledger, named, clock=clock).rows] == [10]
+    assert settled(ledger).connections == []
+
+
+# ── where it comes from ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def spooled(home: Path, *events: MeterEvent, cut: bytes = b"") -> Path:
+    """Write a spool file as a program leaves it behind."""
+    folder_of(home).mkdir(parents=True, exist_ok=True)
+    path = folder_of(home) / f"{random.randrange(10**12):013d}-1-x.jsonl"  # noqa: S311 - a name
+    path.write_bytes(b"".join(msgspec.json.encode(each) + b"\n" for each in events) + cut)
+    return path
+
+
+def test_the_spool_is_drained(ledger: Ledger, home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What programs metered is taken once, files are gone afterwards, and what is no good event is told."""
+    first = spooled(home, event("a"), event("b"), event("bad", quantities={"no_such_meter": 1}), cut=b'{"id": "cut')
+    second = spooled(home, event("b"), event("c"), cut=b"no event\n")
+    settled(ledger)
+    assert costs(ledger)[0][-1] == Decimal("0.009")
+    assert not first.exists()
+    assert not second.exists()
+    assert "no_such_meter" in caplog.text
+    assert ".unread" in caplog.text
+    assert settled(ledger).connections == []
+
+
+def test_a_sync_settles_its_own_connections(ledger: Ledger, home: Path) -> None:
+    """What was metered joins the report of the connection it belongs to; others wait for theirs."""
+    spooled(home, event("a", connection="main"), event("b", connection="other"))
+    report = Report([ConnectionReport("main", "openai")])
+    configured = config(home, main="openai", other="openai")
+    metered.settle_beside(report, configured, ledger, clock, lambda name: name == "main")
+    assert [(one.connection, [each.dataset for each in one.datasets]) for one in report.connections] == [
+        ("main", ["metered"])
+    ]
+    metered.settle_beside(report, configured, ledger, clock, lambda _: True)
+    assert [one.connection for one in report.connections] == ["main", "other"]
+
+
+def test_lists_that_cannot_be_read_fail_nothing_else(ledger: Ledger, home: Path) -> None:
+    """A mistake in the user's prices is a problem of the report, and what was metered waits."""
+    (home / "prices").mkdir(parents=True)
+    (home / "prices" / "mine.toml").write_text("no = [list")
+    take(ledger, event("a"))
+    report = Report()
+    metered.settle_beside(report, config(home), ledger, clock, lambda _: True)
+    assert [problem.code for problem in report.connections[0].problems] == [PricesError.code]
+    assert costs(ledger) == []
+    assert counts(settled(ledger)) == [("openai", "metered", 1, 0, 0)]
+
+
+# ── where it could go wrong ──────────────────────────────────────────────────────────────────────────────────────
+
+STEPS = ("begin", "commit", "settled")
+
+
+def settle_and_die(home: str, step: str, when: str) -> None:
+    """Settle two days and be killed before or after a step."""
+    with Ledger.open(Path(home), clock=clock) as ledger:
+        holder: Any = ledger if step == "commit" else metering
+        original = getattr(holder, step)
+
+        def dying(*args: Any, **kwargs: Any) -> None:
+            if when == "after":
+                original(*args, **kwargs)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        setattr(holder, step, dying)
+        settled(ledger)
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_anywhere_nothing_is_lost_or_doubled(home: Path, step: str, when: str) -> None:
+    """Whatever step a settling dies at, the next one ends where an undisturbed one would have."""
+    with Ledger.open(home, clock=clock) as ledger:
+        take(ledger, event("a"), event("b", at=YESTERDAY))
+    child = processes().Process(target=settle_and_die, args=(str(home), step, when))
+    child.start()
+    child.join()
+    assert child.exitcode == -9
+    with Ledger.open(home, clock=clock) as ledger:
+        report = settled(ledger)
+        assert report.connections[0].state == "ok"
+        assert [row[-1] for row in costs(ledger)] == [Decimal("0.003"), Decimal("0.003")]
+        assert settled(ledger).connections == []
+        assert ledger.verify().problems == ()
+        assert len(ledger.batches("openai", "metered")) == 2
+
+
+def test_an_event_that_comes_meanwhile_is_not_passed_over(ledger: Ledger) -> None:
+    """What is taken while a day is being committed keeps that day due."""
+
+    class Busy(Two):
+        def price(self, use: Use) -> tuple[Line | Unpriced, ...]:
+            take(ledger, event("meanwhile"))
+            return super().price(use)
+
+    take(ledger, event("a"))
+    settled(ledger, Wish(prices=Busy()))
+    assert costs(ledger)[0][-1] == Decimal("0.003")
+    settled(ledger)
+    assert costs(ledger)[0][-1] == Decimal("0.006")
+
+
+def test_a_lost_state_never_makes_a_day_smaller(ledger: Ledger, home: Path) -> None:
+    """Where the totals behind a committed day are gone, what stands is kept, and what comes late is told, not added."""
+    take(ledger, event("a"), event("b"))
+    settled(ledger)
+    ledger.close()
+    for path in home.glob("state.sqlite*"):
+        path.unlink()
+    with Ledger.open(home, clock=clock) as fresh:
+        take(fresh, event("c"), event("d", at=YESTERDAY))
+        report = settled(fresh)
+        assert [row[-1] for row in costs(fresh)] == [Decimal("0.003"), Decimal("0.006")]
+        (problem,) = report.connections[0].datasets[0].problems
+        assert (problem.code, problem.severity) == ("metered_elsewhere", Severity.FATAL)
+        assert report.connections[0].state == "partial"
+
+
+def test_a_connection_that_changes_its_provider_is_told(ledger: Ledger) -> None:
+    """Two providers' events of one day at one name: the first stands, the second waits and is told."""
+    take(ledger, event("a", connection="main"), main="openai")
+    settled(ledger, main="openai")
+    take(ledger, event("b", connection="main", provider="anthropic"), main="anthropic")
+    report = settled(ledger, main="anthropic")
+    assert [problem.code for problem in report.connections[0].problems] == ["providers_mixed"]
+    assert costs(ledger) == [("main", TODAY, "priced", "USD", Decimal("0.003"))]
+
+
+def test_who_settles_already_is_not_disturbed(ledger: Ledger, home: Path) -> None:
+    """While another process settles a connection this one leaves it, and a sync of it is not in the way."""
+    take(ledger, event("a"))
+    with Ledger.open(home, clock=clock) as other:
+        with other.lease("openai (metered)", 60):
+            assert settled(ledger).connections[0].state == "skipped"
+        with other.lease("openai", 60):
+            assert counts(settled(ledger)) == [("openai", "metered", 1, 0, 0)]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_any_course_of_events_ends_in_the_same_ledger(tmp_path: Path, seed: int) -> None:
+    """Events in any order, again and again, settled at any moment: the tables hold what one settling would have."""
+    chance = random.Random(seed)  # noqa: S311 - it mixes, it keeps no secret
+    events = [
+        event(
+            f"e{number}",
+            at=datetime.combine(date(2026, 11, 20), NOW.timetz()) + timedelta(hours=chance.randint(0, 47)),
+            model=chance.choice(["model-a", "model-b"]),
+            quantities={"input_tokens": chance.randint(1, 10**6), "output_tokens": chance.randint(1, 999)},
+        )
+        for number in range(30)
+    ]
+    with Ledger.open(tmp_path / "one", clock=clock) as ledger:
+        take(ledger, *events)
+        settled(ledger)
+        whole = costs(ledger)
+    course = [*events, *chance.choices(events, k=20)]
+    chance.shuffle(course)
+    with Ledger.open(tmp_path / "two", clock=clock) as ledger:
+        while course:
+            count = chance.randint(1, len(course))
+            take(ledger, *course[:count])
+            del course[:count]
+            if chance.random() < 0.5:
+                settled(ledger)
+        settled(ledger)
+        assert costs(ledger) == whole
