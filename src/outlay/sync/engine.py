@@ -23,8 +23,6 @@ from outlay.store import Ledger
 from outlay.sync import memory, metered
 from outlay.sync.committer import Committer
 from outlay.sync.connection import ConnectionSync
-from outlay.sync.differences import derive
-from outlay.sync.estimates import settle
 from outlay.sync.plan import Span, plan
 from outlay.sync.progress import Progress, Quiet
 from outlay.sync.report import ConnectionReport, Report
@@ -181,13 +179,11 @@ class _Engine:
                 await ConnectionSync(
                     work, wire, committer, self._ledger, report=report, progress=settings.progress
                 ).run()
-            report.datasets += await asyncio.to_thread(settle, self._ledger, provider, account, settings.clock)
         except* StoreError as broken:
             raise _first(broken) from None
         finally:
             report.requests = wire.requests
             await committer.settle_writing()
-        await asyncio.to_thread(derive, self._ledger, connection, provider, account, report, settings.clock)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
