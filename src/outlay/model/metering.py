@@ -45,7 +45,7 @@ METERS: Mapping[str, Meter] = {
 from a cache nor written to one, `output_tokens` hold the reasoning and no audio. `uncounted_requests` are those whose
 tokens no one told, such as a stream that was left before its end: what they used is unknown, and not nothing."""
 
-CONTEXT_EDGES = (128_000, 200_000, 256_000, 272_000, 512_000)
+CONTEXT_EDGES = (100_000, 128_000, 200_000, 256_000, 272_000, 512_000)
 """Prompt sizes at which vendors change their prices: an event's whole prompt falls into one of the bands between."""
 
 
