@@ -150,6 +150,8 @@ class Book:
     def price(self, model: Model, use: Use) -> Iterator[Line | Unpriced]:
         """Yield a line for every quantity the list has a price for, and what is left."""
         chosen = Choice.of(self, model, use)
+        if not chosen.by_request:
+            yield from untold(use)
         for meter, quantity in billed(use.quantities):
             found = chosen.rate(meter)
             if isinstance(found, str):
@@ -208,6 +210,11 @@ class Choice:
             return cls((), none="none of its prices holds at that time of day for prompts of that size")
         return cls(rows, factor, doubt or more)
 
+    @property
+    def by_request(self) -> bool:
+        """Tell whether requests are all that is billed."""
+        return bool(self.rows) and all(row.rates.keys() <= {"requests"} for row in self.rows)
+
     def rate(self, meter: str) -> tuple[Rate, Row] | str:
         """Return a meter's rate and its row, or why there is none."""
         if not self.rows:
@@ -228,6 +235,12 @@ def billed(quantities: Mapping[str, Decimal]) -> Iterator[tuple[str, Decimal]]:
     for meter, quantity in sorted(quantities.items()):
         if quantity and (meter not in METERS or METERS[meter].inside is None):
             yield meter, quantity
+
+
+def untold(use: Use) -> Iterator[Unpriced]:
+    """Yield the requests whose tokens no one told: what they used is unknown, whatever its price."""
+    if count := use.quantities.get("uncounted_requests"):
+        yield Unpriced(meter="uncounted_requests", quantity=count, why="what these requests used was not told")
 
 
 def pricing_unit(meter: str, per: Decimal) -> str:

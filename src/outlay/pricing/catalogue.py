@@ -40,6 +40,8 @@ _APART = {
     "output_tokens": ("output_image_mtok", "output_video_mtok", "output_reasoning_mtok", "output_citation_mtok"),
 }
 """Where one of these has a price of its own, a count that does not tell them apart has none."""
+_SAME = {"groq": ("flex", "https://console.groq.com/docs/flex-processing")}
+"""Tiers that a vendor documents to cost what its standard one costs."""
 _TIERS = {"processing": {"batch": "batch"}, "speed": {"fast": "fast"}}
 _DATED = re.compile(r"(?P<stem>.+)[-@](?:\d{4}-\d{2}-\d{2}|\d{8})")
 
@@ -81,6 +83,8 @@ def exactly(clause: Any, ref: str) -> bool:
     """Tell whether a rule of the catalogue names an id in full, but for a day behind it."""
     if (several := getattr(clause, "or_", None)) is not None:
         return any(exactly(one, ref) for one in several)
+    if (together := getattr(clause, "and_", None)) is not None:
+        return bool(clause.is_match(ref)) and any(exactly(one, ref) for one in together)
     if (pattern := getattr(clause, "regex", None)) is not None:
         return bool(pattern.startswith("^") and pattern.endswith("$") and re.search(pattern, ref))
     words = (getattr(clause, name, None) for name in ("equals", "starts_with", "contains", "ends_with"))
@@ -105,7 +109,7 @@ def _model(provider: Any, model: Any, windows: dict[str, Window]) -> Model:
         undone = f"its prices of {model.id} by time of day cannot be told apart by date"
     return Model(
         ids=(model.id,),
-        rows=() if undone else tuple(_rows(model, windows)),
+        rows=() if undone else (*_rows(model, windows), *_same(provider.id)),
         accepts=accepts,
         undone=undone,
         note=model.price_comments,
@@ -126,6 +130,12 @@ def _rows(model: Any, windows: dict[str, Window]) -> Iterator[Row]:
             continue
         if tier is not None:
             yield from _sizes(variant.prices, _start(variant.constraint), tier=tier, standard=last)
+
+
+def _same(provider: str) -> Iterator[Row]:
+    if provider in _SAME:
+        tier, source = _SAME[provider]
+        yield Row(tier=tier, times=Decimal(1), source=source)
 
 
 def _tier(when: Mapping[str, str]) -> str | None:

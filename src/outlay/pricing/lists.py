@@ -12,7 +12,7 @@ from pathlib import Path
 
 from outlay.errors import PricesError
 from outlay.pricing import catalogue
-from outlay.pricing.book import Book, Model, billed
+from outlay.pricing.book import Book, Model, billed, untold
 from outlay.pricing.meters import Line, Unpriced, Use
 from outlay.pricing.reading import read
 
@@ -47,7 +47,8 @@ class Lists:
             return tuple(book.price(model, use))
         why = self._unknown(use)
         left = [(meter, quantity) for meter, quantity in billed(use.quantities) if meter != "requests"]
-        return tuple(Unpriced(meter=meter, quantity=quantity, why=why) for meter, quantity in left or _requests(use))
+        told = (Unpriced(meter=meter, quantity=quantity, why=why) for meter, quantity in left or _requests(use))
+        return (*untold(use), *told)
 
     def _unknown(self, use: Use) -> str:
         books = list(self.books(use.provider))
