@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+
+from outlay.analysis.query import Query
+from outlay.analysis.spend import spend as spent
+from outlay.analysis.usage import usage
+from outlay.errors import Exit
+from outlay.simulator import FACES, Simulator, World
+from outlay.simulator.worlds.elevenlabs import CREDITS, ElevenLabsAccount
 
 ONLY = {"providers": ("elevenlabs",)}
 FULL, READER = "sim-elevenlabs-full", "sim-elevenlabs-reader"
@@ -165,3 +173,146 @@ def test_restated_days_are_replaced(bench: Make) -> None:
     one.world.restate("elevenlabs", day, "up")
     one.sync()
     assert charges(one) == spend(one, "") != before
+
+
+# ── days told by the subscription's counters ─────────────────────────────────────────────────────────────────────
+
+TODAY = date(2026, 11, 22)
+RESET_DAY = date(2026, 12, 4)
+ONLY_READINGS: dict[str, Any] = {"datasets": {"elevenlabs": ("subscription",)}}
+
+
+def moved_to(one: Any, day: date) -> ElevenLabsAccount:
+    """Let the bench's world be the same one on a later day, and return the account as it is then."""
+    seed, first = one.world.seed, one.world.today - timedelta(days=one.world.days - 1)
+    one.simulator.stop()
+    one.simulator = Simulator(World(seed, day, (day - first).days + 1), quotas=dict.fromkeys(FACES)).start()
+    return account_of(one)
+
+
+def account_of(one: Any) -> ElevenLabsAccount:
+    """Return the workspace billed in credits as it is on the world's day."""
+    account = one.world.account("elevenlabs", CREDITS)
+    assert isinstance(account, ElevenLabsAccount)
+    return account
+
+
+def derived(one: Any) -> dict[date, Decimal]:
+    """Return the credits of each day that the counter told."""
+    return dict(
+        one.rows("SELECT usage_period_start::DATE, quantity FROM usage WHERE derived AND dataset = 'credits_by_day'")
+    )
+
+
+def estimates(one: Any) -> dict[date, Decimal]:
+    """Return the overage of each day that the counter told."""
+    return dict(one.rows("SELECT ChargePeriodStart::DATE, BilledCost FROM charges WHERE x_Basis = 'estimated'"))
+
+
+def gaps(one: Any, dataset: str) -> dict[date, str]:
+    """Return the days of a dataset that are known to be no whole, and why."""
+    with one.ledger() as ledger:
+        troubles = ledger.troubles("elevenlabs")
+    return {each.partition.period.first_day: each.problem for each in troubles if each.partition.dataset == dataset}
+
+
+@pytest.mark.parametrize("seed", [1, 7, 42])
+def test_days_of_the_counter_are_the_worlds_differences(seed: int, bench: Make) -> None:
+    """A sync a day tells each day's credits and overage exactly; the first tells nothing."""
+    one = with_label(bench, CREDITS, seed, **ONLY_READINGS)
+    before = account_of(one)
+    used, due = {}, {}
+    assert one.sync().exit is Exit.DONE
+    assert (derived(one), estimates(one)) == ({}, {})
+    for n in range(1, 7):
+        account = moved_to(one, TODAY + timedelta(days=n))
+        assert one.sync().exit is Exit.DONE
+        used[account.plot.today] = account.used - before.used
+        due[account.plot.today] = account.overage - before.overage
+        before = account
+    assert derived(one) == {day: amount for day, amount in used.items() if amount} != {}
+    assert estimates(one) == {day: cost for day, cost in due.items() if cost} != {}
+    assert gaps(one, "credits_by_day") == gaps(one, "overage_by_day") == {}
+
+
+@pytest.mark.parametrize("seed", [1, 7, 42])
+def test_a_day_without_a_sync_is_a_gap(seed: int, bench: Make) -> None:
+    """Neither it nor the day after is told, and no answer passes over that."""
+    one = with_label(bench, CREDITS, seed, **ONLY_READINGS)
+    one.sync()
+    moved_to(one, TODAY + timedelta(days=2))
+    report = one.sync()
+    missed = {TODAY + timedelta(days=1): "reading_missed", TODAY + timedelta(days=2): "reading_missed"}
+    assert derived(one) == estimates(one) == {}
+    assert gaps(one, "credits_by_day") == gaps(one, "overage_by_day") == missed
+    assert report.exit is Exit.DONE, "a note, because nothing can be done about it"
+    assert problems(report) == {"credits_by_day": {"reading_missed"}, "overage_by_day": {"reading_missed"}}
+    query = Query(from_=TODAY, to=TODAY + timedelta(days=3))
+    with one.ledger() as ledger:
+        for answer in (usage(ledger, query, clock=one.clock), spent(ledger, query, clock=one.clock)):
+            told = [each for each in answer.incomplete if each.why == "reading_missed"]
+            assert told
+            assert all("sync daily" in each.hint for each in told)
+    before, account = account_of(one), moved_to(one, TODAY + timedelta(days=3))
+    one.sync()
+    assert derived(one).get(account.plot.today, 0) == account.used - before.used, "and the days go on"
+
+
+@pytest.mark.parametrize("seed", [1, 7, 42])
+def test_the_day_of_a_reset_is_a_gap_and_never_negative(seed: int, bench: Make) -> None:
+    """The counter falls when credits come back; what was used of that day before is not known."""
+    one = with_label(bench, CREDITS, seed, **ONLY_READINGS)
+    moved_to(one, RESET_DAY - timedelta(days=1))
+    one.sync()
+    before = moved_to(one, RESET_DAY)
+    one.sync()
+    account = moved_to(one, RESET_DAY + timedelta(days=1))
+    one.sync()
+    assert gaps(one, "credits_by_day") == gaps(one, "overage_by_day") == {RESET_DAY: "counter_reset"}
+    assert derived(one) == {account.plot.today: account.used - before.used}
+    assert all(cost > 0 for cost in estimates(one).values())
+
+
+def test_the_last_reading_of_a_day_counts_and_telling_it_again_changes_nothing(bench: Make) -> None:
+    """A later sync of the same day renews its figure; one that reads the same commits nothing."""
+    one = with_label(bench, CREDITS, **ONLY_READINGS)
+    before = account_of(one).used
+    one.sync()
+    account = moved_to(one, TODAY + timedelta(days=1))
+    one.sync()
+    batches = one.rows("SELECT count(*) FROM batches")
+    one.sync()
+    assert one.rows("SELECT count(*) FROM batches") == batches
+    account.restate(account.plot.today, "up")
+    one.sync()
+    assert derived(one) == {account.plot.today: account.used - before}
+
+
+def test_what_the_reports_tell_is_not_added_to(bench: Make) -> None:
+    """Days of the reports hold the counter's: the sum of all credits is the world's with and without it."""
+    one = with_label(bench, CREDITS)
+    one.sync()
+    account = moved_to(one, TODAY + timedelta(days=1))
+    one.sync()
+    assert one.rows("SELECT DISTINCT part_of FROM usage WHERE derived") == [("usage",)]
+    assert derived(one)
+    with one.ledger() as ledger:
+        query = Query(from_=one.first - timedelta(days=1), to=TODAY + timedelta(days=2))
+        rows = usage(ledger, query, clock=one.clock).rows
+    [found] = [row.quantity for row in rows if row.meter == "credits"]
+    first = one.first - timedelta(days=1)
+    assert found == sum(
+        use.credits for n in range((account.plot.today - first).days + 1)
+        for use in account.uses.on(first + timedelta(days=n))
+    )  # fmt: skip
+
+
+def test_a_workspace_billed_by_cost_gets_no_estimate(bench: Make) -> None:
+    """Its days are billed; a counter that stands still is nobody's cost and no gap of theirs."""
+    one = with_label(bench, "")
+    one.sync()
+    moved_to(one, TODAY + timedelta(days=3))
+    report = one.sync()
+    assert one.rows("SELECT DISTINCT x_Basis FROM charges") == [("billed",)]
+    assert not any("reading_missed" in codes for codes in problems(report).values())
+    assert gaps(one, "overage_by_day") == gaps(one, "credits_by_day") == {}

@@ -14,6 +14,7 @@ from outlay.errors import OutlayError
 from outlay.model.facts import Charge, Revenue, Usage
 from outlay.providers import PROVIDERS
 from outlay.providers.base import Dataset
+from outlay.providers.differences import HINTS
 from outlay.store import Ledger
 from outlay.store.standing import Standing, moment
 
@@ -299,7 +300,7 @@ def hint_for(code: str, connection: str) -> str:
 
 
 def _hints() -> dict[str, str]:
-    found, waiting = {}, [OutlayError]
+    found, waiting = dict(HINTS), [OutlayError]
     while waiting:
         error = waiting.pop()
         found[error.code] = error.default_hint

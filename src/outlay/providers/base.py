@@ -41,6 +41,7 @@ from outlay.providers.asking import (
     Step,
     Window,
 )
+from outlay.providers.differences import Difference
 from outlay.providers.metering import Metering
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "Dataset",
     "DayParts",
     "DayText",
+    "Difference",
     "Endpoint",
     "EpochWindow",
     "Estimate",
@@ -282,6 +284,8 @@ class Dataset:
     kinds: tuple[str, ...] = ()
     """The kinds of names it yields, where reading them takes a permission of its own: it is then read along with those
     datasets alone that fan out over one of them. Empty: with every dataset that fans out."""
+    differences: tuple[Difference, ...] = ()
+    """Which of its readings are counters whose differences tell days."""
     order: int = 1
     """Lower is fetched first; names that others fan out over are 0."""
 

@@ -23,6 +23,7 @@ from outlay.store import Ledger
 from outlay.sync import memory, metered
 from outlay.sync.committer import Committer
 from outlay.sync.connection import ConnectionSync
+from outlay.sync.differences import derive
 from outlay.sync.plan import Span, plan
 from outlay.sync.progress import Progress, Quiet
 from outlay.sync.report import ConnectionReport, Report
@@ -186,6 +187,7 @@ class _Engine:
             await committer.settle_writing()
 
 
+        await asyncio.to_thread(derive, self._ledger, connection, provider, account, report, settings.clock)
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     error = group.exceptions[0]
     return _first(error) if isinstance(error, BaseExceptionGroup) else error

@@ -9,7 +9,7 @@ Never: add the credit report's `total_cost`, a rating, to fees or charges; the n
 
 A workspace is billed in credits (plans) or by cost (pay as you go), and each of the two reports serves one of them.
 `costs` is the report in money; `usage` the report in credits, with the deprecated statistics where that is refused.
-Usage is never derived from the subscription's counter, which falls at each reset.
+Days are derived from the subscription's counters within one period only, and are part of what the reports tell.
 """
 
 from __future__ import annotations
@@ -27,7 +27,15 @@ from outlay.providers.base import (
     Service,
 )
 from outlay.providers.elevenlabs.tables import CHARACTER_STATS, COST_USAGE, CREDIT_USAGE
-from outlay.providers.elevenlabs.workspace import ACCOUNT, GROUPS, MEMBERS, SERVICE_ACCOUNTS, SUBSCRIPTION
+from outlay.providers.elevenlabs.workspace import (
+    ACCOUNT,
+    CREDITS_BY_DAY,
+    GROUPS,
+    MEMBERS,
+    OVERAGE_BY_DAY,
+    SERVICE_ACCOUNTS,
+    SUBSCRIPTION,
+)
 
 _SPEECH = Service("AI and Machine Learning", "Generative AI")
 _QUOTA = "The plan's credits or the key's own cap are used up; they come back at the reset."
@@ -85,7 +93,7 @@ PROVIDER = Provider(
         ),
         Dataset(
             "subscription", "Credits, voices, overage, invoices", (Limit, Balance, Invoice), (SUBSCRIPTION,),
-            grain="reading",
+            grain="reading", differences=(CREDITS_BY_DAY, OVERAGE_BY_DAY),
         ),
         Dataset("groups", "Caps of groups", (Limit,), (GROUPS,), grain="reading"),
         # Listing keys takes a permission that can also create them.

@@ -14,7 +14,7 @@ from outlay.model.basis import Basis
 from outlay.model.facts import Balance, Invoice, Limit, LimitKind, Name
 from outlay.model.money import Money, exact
 from outlay.model.problem import Problem, Severity
-from outlay.providers.base import Ask, Endpoint
+from outlay.providers.base import Ask, Difference, Endpoint
 
 _WINDOWS = {
     "monthly_period": "month",
@@ -298,6 +298,23 @@ def _moment(epoch_seconds: int | None) -> datetime | None:
         return None
     return datetime.fromtimestamp(epoch_seconds, UTC)
 
+
+# The counter falls at each reset and change of plan; on days that the reports tell, its difference is part of them.
+_PERIOD = ("tier", "character_limit")
+CREDITS_BY_DAY = Difference(
+    "credits_by_day", Limit, "credits", "ElevenLabs", meter="credits", scope="workspace", same=_PERIOD, whole="usage"
+)
+# What is due falls when it is charged, which is a gap; a workspace that is billed by cost states its days itself.
+OVERAGE_BY_DAY = Difference(
+    "overage_by_day",
+    Limit,
+    "overage",
+    "ElevenLabs",
+    scope="workspace",
+    period_of="credits",
+    same=_PERIOD,
+    whole="costs",
+)
 
 ACCOUNT = Endpoint(name="user", path="/v1/user", page=User, facts=account)
 MEMBERS = Endpoint(name="members", path="/v1/workspace/members", page=list[Member], facts=members)

@@ -30,7 +30,7 @@ def _short(account: ElevenLabsAccount) -> dict[str, Any]:
         "can_use_instant_voice_cloning": not free,
         "can_use_professional_voice_cloning": not free,
         "currency": None if free else account.currency,
-        "current_overage": {"amount": "0" if free else "12.34", "currency": account.currency},
+        "current_overage": {"amount": f"{account.overage:f}", "currency": account.currency},
         "status": "free" if free else "active",
         "billing_period": None if free else "annual_period",
         "character_refresh_period": None if free else "monthly_period",

@@ -24,6 +24,10 @@ PRODUCTS = {
 }
 
 
+PER_CREDIT = Decimal("0.00030")
+"""What a credit beyond the plan costs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Use:
     """What one key did with one model of a product in a day; `cost` is in the workspace's currency."""
@@ -67,7 +71,9 @@ class ElevenLabsAccount(Account):
         self.members = [(plot.name("", "member", n, length=28), name, name == "Gone") for n, name in people]
         self.limit = 10_000 if plot.empty else plot.random("plan").choice((121_000, 600_000, 2_400_000))
         self.extension: int | str = 0 if plot.empty else plot.random("extension").choice((0, 100_000, "unlimited"))
-        self.used = 0 if plot.empty else plot.random("used").randrange(self.limit, self.limit + 40_000)
+        if plot.label == CREDITS:
+            self.extension = "unlimited"
+        self._left = 0 if plot.empty else plot.random("used").randrange(self.limit, self.limit + 40_000)
 
     @property
     def billed_by_cost_since(self) -> date:
@@ -83,11 +89,33 @@ class ElevenLabsAccount(Account):
         return self.billed_by_cost_since > self.plot.first_day
 
     @property
+    def used(self) -> int:
+        """Return what the counter of credits says: since its reset, or as it was left where cost is billed."""
+        if self.plot.label != CREDITS:
+            return self._left
+        days = ((self.plot.today - self.period_start).days + 1) if self.plot.today >= self.period_start else 0
+        return sum(use.credits for n in range(days) for use in self.uses.on(self.period_start + timedelta(days=n)))
+
+    @property
+    def overage(self) -> Decimal:
+        """Return what is due for credits beyond the plan since the reset."""
+        if self.plot.label != CREDITS:
+            return Decimal(0)
+        return (max(0, self.used - self.limit) * PER_CREDIT).quantize(Decimal("0.01"))
+
+    @property
+    def period_start(self) -> date:
+        """Return the day on which credits came back last: the fourth of a month."""
+        fourth = self.plot.today.replace(day=4)
+        return fourth if self.plot.today >= fourth else (fourth.replace(day=1) - timedelta(days=1)).replace(day=4)
+
+    @property
     def reset(self) -> int | None:
         """Return when credits come back, in Unix seconds; the free plan says nothing."""
         if self.plot.empty:
             return None
-        return int(datetime.combine(self.plot.today + timedelta(days=12), time(7, 30), UTC).timestamp())
+        following = (self.period_start.replace(day=1) + timedelta(days=32)).replace(day=4)
+        return int(datetime.combine(following, time(7, 30), UTC).timestamp())
 
     def _day(self, day: date, chance: Random) -> list[Use]:
         combos = [
