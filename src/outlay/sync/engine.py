@@ -185,9 +185,9 @@ class _Engine:
         finally:
             report.requests = wire.requests
             await committer.settle_writing()
-
-
         await asyncio.to_thread(derive, self._ledger, connection, provider, account, report, settings.clock)
+
+
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     error = group.exceptions[0]
     return _first(error) if isinstance(error, BaseExceptionGroup) else error
