@@ -170,7 +170,11 @@ def days_between(first: date, end: date) -> Iterator[date]:
         yield first + timedelta(days=offset)
 
 
-_DATASETS = {(provider.id, dataset.name): dataset for provider in PROVIDERS for dataset in provider.datasets}
+_DATASETS = {
+    (provider.id, dataset.name): dataset
+    for provider in PROVIDERS
+    for dataset in (*provider.datasets, *(estimate.dataset for estimate in provider.estimates))
+}
 
 
 def gaps(ledger: Ledger, query: Query, kinds: Sequence[type], clock: Clock) -> tuple[Incomplete, ...]:

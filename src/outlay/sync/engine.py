@@ -23,6 +23,7 @@ from outlay.store import Ledger
 from outlay.sync import memory, metered
 from outlay.sync.committer import Committer
 from outlay.sync.connection import ConnectionSync
+from outlay.sync.estimates import settle
 from outlay.sync.differences import derive
 from outlay.sync.plan import Span, plan
 from outlay.sync.progress import Progress, Quiet
@@ -180,6 +181,7 @@ class _Engine:
                 await ConnectionSync(
                     work, wire, committer, self._ledger, report=report, progress=settings.progress
                 ).run()
+            report.datasets += await asyncio.to_thread(settle, self._ledger, provider, account, settings.clock)
         except* StoreError as broken:
             raise _first(broken) from None
         finally:

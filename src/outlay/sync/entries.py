@@ -20,6 +20,7 @@ from outlay.store import Ledger
 from outlay.sync.committer import new_id
 from outlay.sync.digest import digest
 from outlay.sync.engine import account_of, provider_of, providers_by_id
+from outlay.sync.estimates import settle
 
 ENTERED, IMPORTED = "entered", "import"
 LEASE_SECONDS = 120
@@ -100,7 +101,9 @@ def state_typed(
                 batches.append(_batch(outcome.batch, partition, provider.id, sealed, now, each.facts))
             outcomes.append(outcome)
         if batches:
-            ledger.commit(account_of(connection, provider, ledger), batches)
+            account = account_of(connection, provider, ledger)
+            ledger.commit(account, batches)
+            settle(ledger, provider, account, clock)
     return Done(group if batches else None, tuple(outcomes))
 
 
@@ -140,6 +143,8 @@ def withdraw(ledger: Ledger, name: str, *, preview: bool = False, clock: Clock =
         if batches:
             account = Account(connection=connection, provider=provider)
             ledger.commit(account, batches)
+            if (described := providers_by_id().get(provider)) is not None:
+                settle(ledger, described, account, clock)
     return connection, Done(group if batches else None, tuple(outcomes))
 
 

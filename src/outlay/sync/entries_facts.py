@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -22,13 +22,15 @@ from outlay.model.facts import (
     Limit,
     LimitBasis,
     LimitKind,
-    Name,
 )
 from outlay.model.money import Money
 from outlay.model.period import Period
+from outlay.model.terms import FeeTerms
 from outlay.sync.entries import ENTERED, Typed, cycles, spread
 
 _NAME_MAX = 48
+_ZERO, _WHOLE = Decimal(0), Decimal(100)
+_KIND = re.compile(r"[a-z_]{1,48}")
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 EVERY = tuple(_MONTHS)
 
@@ -89,11 +91,21 @@ def limit(name: str, fact: Limit, day: date) -> list[Typed]:
     return [Typed(_dataset("limit", name), Period.of_day(day), (fact,))]
 
 
-def fee_terms(name: str, percent: Decimal, fixed: Money, first: date) -> list[Typed]:
-    """Return agreed fee terms, kept as a name of the connection: nothing is computed from them."""
-    says = f"{percent.normalize():f} % + {fixed.amount.normalize():f} {fixed.currency}, from {first}"
-    fact = Name(kind="fee_terms", id=f"{_slug(name)}:{first}", name=says)
-    return [Typed(_dataset("fee-terms", f"{name}-{first}"), Period.of_day(first), (fact,))]
+def fee_terms(
+    name: str, percent: Decimal, fixed: Money, first: date, extra: Mapping[str, Decimal] | None = None
+) -> list[Typed]:
+    """Return agreed fee terms, kept as a name of the connection; where fees are estimated, they are from these.
+
+    Raises: ConfigError when a share or the fixed amount cannot be one.
+    """
+    shares = (percent, *(extra or {}).values())
+    if not all(_ZERO <= share < _WHOLE for share in shares) or fixed.amount < _ZERO:
+        raise ConfigError("fees are at least 0, and shares below 100 %", hint="5 means 5 %, and 0.5 half a per cent.")
+    for kind in extra or ():
+        if not _KIND.fullmatch(kind):
+            raise ConfigError(f"{kind[:64]!r} is no kind of payment", hint="See `kind` in `outlay revenue --by kind`.")
+    terms = FeeTerms(id=f"{_slug(name)}:{first}", percent=percent, fixed=fixed, first=first, extra=dict(extra or {}))
+    return [Typed(_dataset("fee-terms", f"{name}-{first}"), Period.of_day(first), (terms.name(),))]
 
 
 def entered_balance(name: str, amount: Decimal, currency: str | None, unit: str | None) -> Balance:

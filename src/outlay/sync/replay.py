@@ -18,6 +18,7 @@ from outlay.sync.collect import Collector, Settled
 from outlay.sync.committer import FLUSH_FACTS, new_id
 from outlay.sync.digest import digest
 from outlay.sync.engine import account_of, chosen, providers_by_id
+from outlay.sync.estimates import settle
 from outlay.sync.follow import again, decoded
 from outlay.sync.plan import Work
 from outlay.sync.report import ConnectionReport, DatasetReport, Report
@@ -38,6 +39,7 @@ def replay(config: Config, ledger: Ledger, *, connections: Iterable[str] = (), c
         try:
             with ledger.lease(connection.name, 600):
                 _Replay(ledger, provider, account=account, options=connection.options, report=each, clock=clock).run()
+                each.datasets += settle(ledger, provider, account, clock)
         except LedgerBusyError as error:
             each.skipped = True
             each.problems.append(Problem(code=error.code, says=error.message, hint=error.hint))

@@ -261,7 +261,13 @@ def limit(
 @_common
 @click.option("--percent", type=NUMBER, required=True, help="The share of each payment.")
 @click.option("--fixed", type=NUMBER, default="0", show_default=True, help="What each payment costs besides.")
-@click.option("--currency", required=True, help="The currency of the fixed part.")
+@click.option("--currency", required=True, help="The currency the fees are taken in.")
+@click.option(
+    "--extra",
+    multiple=True,
+    metavar="KIND=PERCENT",
+    help="Added to the share of payments of a kind of revenue, such as subscription_invoice=0.5.",
+)
 @click.option("--from", "first", type=DAY, help="The first day they hold; today unless given.")
 @pass_settings
 def fee_terms(
@@ -272,14 +278,26 @@ def fee_terms(
     percent: Decimal,
     fixed: Decimal,
     currency: str,
+    extra: tuple[str, ...],
     first: date | None,
     preview: bool,
 ) -> None:
-    """Enter fees you have agreed on; they are kept to be looked up, and nothing is computed from them."""
+    """Enter fees you have agreed on; where a vendor states payments and no fees, each day's are estimated from them.
+
+    Later terms of the same currency take the place of earlier ones from their first day on.
+    """
     from outlay.sync import entries_facts as entered
 
-    typed = entered.fee_terms(name or "fees", percent, _money(fixed, currency), first or settings.today)
+    more = dict(_extra(each) for each in extra)
+    typed = entered.fee_terms(name or "fees", percent, _money(fixed, currency), first or settings.today, more)
     _enter(settings, connection, typed, preview=preview)
+
+
+def _extra(text: str) -> tuple[str, Decimal]:
+    from outlay.sync.imports_csv import number
+
+    kind, _, share = text.partition("=")
+    return kind.strip(), number(share, "--extra")
 
 
 def _of(cost: dict[str, Any], **more: Any) -> Any:

@@ -4,11 +4,12 @@ Key:   an API key; it has no scopes, so it can also refund orders. Live and test
 Day:   the UTC day on which an order or invoice was made; a refund stands on the day of the refund.
 Units: integers in the smallest unit of `currency`. How many decimals currencies like JPY have here is not documented:
        there the formatted text decides, and where it does not, the stored dollars stand in.
-Never: spend, for Lemon Squeezy is the merchant of record and no endpoint states its fees; add the invoice whose reason
-       is `initial` to the order that made it; add native and `_usd` amounts; add tax or setup fee to the total, which
-       holds both; take a refund twice; convert by `currency_rate`; count what is pending, failed, void or fraudulent.
+Never: take sales for spend, for Lemon Squeezy is the merchant of record and no endpoint states its fees; add the
+       invoice whose reason is `initial` to the order that made it; add native and `_usd` amounts; add tax or setup fee
+       to the total, which holds both; take a refund twice; convert by `currency_rate`; count what is pending, failed,
+       void or fraudulent.
 Lists have no filter by time, and refunds of old sales come at any time: sales are read whole, usage until the window
-is left. Usage and names stand in `usage`.
+is left. Usage and names stand in `usage`, what fees may come to in `fees`.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from outlay.providers.base import (
     Service,
 )
 from outlay.providers.lemonsqueezy import usage
+from outlay.providers.lemonsqueezy.fees import FEES
 from outlay.providers.lemonsqueezy.usage import BRIDGED_DAYS, SERVICE, STORE, Numbered
 
 _MEDIA = "application/vnd.api+json"
@@ -263,13 +265,14 @@ PROVIDER = Provider(
         Dataset("subscription_invoices", "Renewals and their refunds", (Revenue,), (SUBSCRIPTION_INVOICES,),
                 horizon_days=400, repeats="latest"),
     ),
+    estimates=(FEES,),
     services={SERVICE: Service("Business Applications", "Other (Business Applications)")},
     default_service=Service("Business Applications", "Other (Business Applications)"),
     account_type="Account",
     sub_account_type="Store",
     offers={
         "cost": Offer("entered", "No endpoint states fees or payouts, and orders are revenue: spend is unknown until "
-                                 "you enter what the payouts show; the terms of your fees can be kept beside it."),
+                                 "you enter your fee terms, from which it is estimated by day, or what payouts show."),
         "usage": Offer("api", "Usage records by day, and the running total of each usage-based item's period."),
         "limits": Offer("none", "300 calls a minute, to which Outlay keeps; headers state what is left of them alone."),
         "balance": Offer("entered", "Payouts and what is held are in the dashboard only: enter them."),
