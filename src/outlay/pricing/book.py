@@ -18,6 +18,7 @@ from outlay.model.units import UNITS
 from outlay.pricing.meters import Line, Unpriced, Use
 
 _WIDE = Context(prec=100)
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _EVER = datetime(1, 1, 1, tzinfo=UTC)
 _DATED = re.compile(r"(?P<stem>.+)[-@](\d{4}-\d{2}-\d{2}|\d{8})")
 STANDARD = frozenset({"default", "standard", "on_demand"})
@@ -79,6 +80,20 @@ class Window:
             return False
         clock = moment.time()
         return any(begin <= clock < end if begin < end else clock >= begin or clock < end for begin, end in self.spans)
+
+    def __str__(self) -> str:
+        spans = ", ".join(f"{begin:%H:%M}-{end:%H:%M}" for begin, end in self.spans)
+        days = sorted(self.weekdays)
+        if len(days) > 1 and days == [*range(days[0], days[-1] + 1)]:
+            named = f"{_WEEKDAYS[days[0]]}-{_WEEKDAYS[days[-1]]}"
+        else:
+            named = ", ".join(_WEEKDAYS[day] for day in days)
+        parts = (
+            f"{spans} UTC",
+            "" if len(days) == len(_WEEKDAYS) else named,
+            "not on holidays" if self.holidays else "",
+        )
+        return ", ".join(part for part in parts if part)
 
     def unsure(self, moment: datetime) -> bool:
         """Tell whether it may be open or not: a day not known yet, or an edge inside the hour totals are kept by."""
@@ -172,6 +187,12 @@ class Book:
             version=self.version(row),
             source=row.source or self.source,
         )
+
+    def hours(self, when: str, at: datetime | None) -> str:
+        """Return the times of day a row is bound to, as they are just before a moment; None is the latest known."""
+        named = [window for window in self.windows if window.name == when]
+        begun = [window for window in named if at is None or _begin(window) < at] or named
+        return str(max(begun, key=_begin)) if begun else when
 
     def terms(self, row: Row) -> Iterator[str]:
         """Yield in words what must be so for a row to hold."""
