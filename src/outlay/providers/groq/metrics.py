@@ -44,12 +44,13 @@ class Metric:
 
 
 def _current(name: str, meter: str, unit: str) -> Metric:
-    return Metric(name, meter, unit, name)
+    # A metric's bare name would repeat the sample of five minutes before wherever one is missing.
+    return Metric(name, meter, unit, f"last_over_time({name}[{STEP - 1}s])")
 
 
 def _minutes(name: str) -> str:
     """Return the query for five values of one minute each, added up, where none of the five is missing."""
-    five = f"{name}[290s:1m]"
+    five = f"last_over_time({name}[59s])[290s:1m]"
     return f"sum_over_time({five}) and count_over_time({five}) == 5"
 
 

@@ -3,7 +3,8 @@
 Key:   "sim-groq-key" has the Enterprise metrics under their present names, "sim-groq-both" under both generations of
        names, "sim-groq-earlier" under the earlier one alone; "sim-groq-plain" and "sim-groq-forbidden" lack the feature
        (404 and 403), "sim-groq-spent" has reached its spend limit, "sim-groq-busy" its limit of tokens per day.
-Query: a metric's name, or the values of single minutes added up and counted; anything else is refused.
+Query: a metric's name, its last value in less than five minutes, or the values of single minutes added up and counted;
+       anything else is refused. A bare name repeats the sample of five minutes before where one is missing.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ _DECOYS = {
     "earlier": ("tokens_in:p50:rate5m", "tokens_out:p99:rate5m", "e2e_latency_seconds:p50:rate5m"),
 }
 _POINTS_MAX = 11_000
-_OVER_TIME = r"(?:sum|count)_over_time\((?P<{0}>[a-z0-9:]+)\[290s:1m\]\)"
-_MINUTES = re.compile(_OVER_TIME.format("a") + r" and " + _OVER_TIME.format("b") + r" == 5")
+_LAST = re.compile(r"last_over_time\((?P<name>[a-z0-9_:]+)\[(?P<seconds>[0-9]{1,3})s\]\)")
+_FIVE = r"_over_time\(last_over_time\((?P<{0}>[a-z0-9:]+)\[59s\]\)\[290s:1m\]\)"
+_MINUTES = re.compile(f"sum{_FIVE.format('a')} and count{_FIVE.format('b')} == 5")
 _REQUESTS_A_DAY, _TOKENS_A_MINUTE = 14_400, 18_000
 
 
@@ -64,33 +66,39 @@ def query_range(ask: Ask) -> Answer:
     moments = [first + n * width for n in range(int((last - first) / width) + 1)]
     series = [
         {"metric": labels, "values": found}
-        for labels, samples in _asked(ask, query, first, last)
-        if (found := [[moment, samples[_slot(moment)]] for moment in moments if _slot(moment) in samples])
+        for labels, samples, held in _asked(ask, query, first, last)
+        if (found := [[moment, text] for moment in moments if (text := _in_force(samples, moment, held)) is not None])
     ]
     return Answer(to_json({"status": "success", "data": {"resultType": "matrix", "result": series}}))
 
 
-def _slot(moment: int) -> int:
-    """Return the time of the sample that is in force at a moment."""
-    return moment - moment % STEP
+def _in_force(samples: dict[int, str], moment: int, held: int) -> str | None:
+    """Return the sample in force at a moment: the last one that is at most so many seconds old."""
+    latest = moment - moment % STEP
+    return next((samples[at] for at in (latest, latest - STEP) if moment - at <= held and at in samples), None)
 
 
-def _asked(ask: Ask, query: str, first: int, last: int) -> Iterator[tuple[dict[str, str], dict[int, str]]]:
-    """Yield each series of a query with its samples by time."""
+_Found = tuple[dict[str, str], dict[int, str], int]
+
+
+def _asked(ask: Ask, query: str, first: int, last: int) -> Iterator[_Found]:
+    """Yield each series of a query with its samples by time, and how many seconds a sample stays in force."""
     kind = ask.key.kind if ask.key else ""
-    minutes = _MINUTES.fullmatch(query)
-    if query in PRESENT and kind != "earlier":
-        for line, samples in _series(ask, PRESENT[query], first, last):
+    minutes, recent = _MINUTES.fullmatch(query), _LAST.fullmatch(query)
+    name, held = (recent["name"], int(recent["seconds"])) if recent else (query, STEP)
+    if name in PRESENT and kind != "earlier":
+        for line, samples in _series(ask, PRESENT[name], first - STEP, last):
             status = {"status_code": line.status} if line.status else {}
-            yield {"__name__": query, "model": line.model, "project_id": line.project, **status}, samples
+            labels = {"__name__": name, "model": line.model, "project_id": line.project, **status}
+            yield labels, samples, held
     elif minutes and minutes["a"] == minutes["b"] in EARLIER and kind in {"earlier", "both"}:
         times = Decimal(300) if minutes["a"] == "requests:increase1m" else Decimal(5)
         for line, samples in _series(ask, REQUESTS, first, last):
             if line.status == "200":
                 whole = {at: f"{times * number:f}" for at, text in samples.items()
                          if (number := Decimal(text)).is_finite()}  # fmt: skip
-                yield {"model": line.model, "project_id": line.project}, whole
-    elif not re.fullmatch(r"[a-zA-Z_:][a-zA-Z0-9_:]*", query):
+                yield {"model": line.model, "project_id": line.project}, whole, STEP - 1
+    elif not minutes and not re.fullmatch(r"[a-zA-Z_:][a-zA-Z0-9_:]*", name):
         raise _bad('invalid parameter "query": this server knows no such expression')
 
 
