@@ -320,11 +320,32 @@ def test_readings_of_different_names_stand_side_by_side(acme: Any) -> None:
 
 
 def test_fee_terms_are_kept_to_be_looked_up(acme: Any) -> None:
-    """Agreed terms are in the ledger under their first day, and nothing is computed from them."""
-    acme.json("enter", "fee-terms", "--percent", "5", "--fixed", "0.50", "--currency", "USD", "--from", "2026-11-01")
+    """Agreed terms are in the ledger under their first day; a vendor that is not paid by share has no cost of them."""
+    terms = ("enter", "fee-terms", "--percent", "5", "--fixed", "0.50", "--currency", "USD", "--from", "2026-11-01")
+    acme.json(*terms)
     (row,) = acme.json("sql", "SELECT kind, id, name FROM names")["rows"]
     assert row == {"kind": "fee_terms", "id": "fees:2026-11-01", "name": "5 % + 0.5 USD, from 2026-11-01"}
     assert spent(acme) == {}
+    acme.json(*terms, "--extra", "subscription_invoice=0.50", "--extra", "order=1")
+    (row,) = acme.json("sql", "SELECT name FROM names")["rows"]
+    assert row == {"name": "5 %, order +1 %, subscription_invoice +0.5 % + 0.5 USD, from 2026-11-01"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--percent", "-1"),
+        ("--percent", "100"),
+        ("--percent", "5", "--fixed", "-0.1"),
+        ("--percent", "5", "--extra", "order"),
+        ("--percent", "5", "--extra", "two words=1"),
+        ("--percent", "5", "--extra", "order=-1"),
+    ],
+)
+def test_terms_that_cannot_be_are_refused(wrong: tuple[str, ...], acme: Any) -> None:
+    """A share outside 0 to 100 per cent, a negative amount or an unreadable kind enters nothing."""
+    assert acme("enter", "fee-terms", "--currency", "USD", *wrong).exit_code == 2
+    assert not (acme.home / "ledger").exists()
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from engine.conftest import Bench
+from outlay.simulator import Simulator, World
+from outlay.simulator.faces.base import Quota
 from outlay.simulator.faces.lemonsqueezy import TEST_LABEL
 from outlay.simulator.worlds.lemonsqueezy import LemonSqueezyAccount, Sale
+from outlay.sync import replay
 
 LIVE, TEST = "sim-lemonsqueezy-live", "sim-lemonsqueezy-test"
 ONLY: dict[str, Any] = {"providers": ("lemonsqueezy",), "keys": {"lemonsqueezy": LIVE}}
@@ -231,3 +236,22 @@ def test_what_cannot_be_right_leaves_what_was_there(kind: str, more: dict[str, A
     assert earned(one) == true_revenue(one)
     one.simulator.faults.clear()
     assert one.sync().connections[0].state == "ok"
+
+
+def test_calls_left_are_read_from_headers(bench: Make, tmp_path: Path) -> None:
+    """The ceiling and what is left stand in the headers alone; an answer without them leaves nothing, and no zero."""
+    one = bench(7, **ONLY)
+    one.sync()
+    assert one.rows("SELECT count(*) FROM limits") == [(0,)], "this bench's simulator has no quota to tell of"
+    simulator = Simulator(World(7, TODAY, 3), quotas={"lemonsqueezy": Quota(300, 60, windowed=True)}).start()
+    told = Bench(simulator, tmp_path / "told", **{**ONLY, "days": 2})
+    told.sync()
+    simulator.stop()
+    rows = told.rows('SELECT name, kind, quota, used + remaining, remaining < 300, basis, unit, "window" FROM limits')
+    assert rows == [("API calls", "rate", 300, 300, True, "header", "requests", "1 minute")]
+    with told.ledger() as ledger:
+        replayed = replay(told.config(), ledger, clock=told.clock)
+    assert not any(each.restated or each.problems for each in replayed.connections[0].datasets if each.dataset != FEES)
+
+
+FEES = "estimated_fees"

@@ -43,7 +43,7 @@ from outlay.providers.base import (
     Refusal,
     Service,
 )
-from outlay.providers.lemonsqueezy import usage
+from outlay.providers.lemonsqueezy import limits, usage
 from outlay.providers.lemonsqueezy.fees import FEES
 from outlay.providers.lemonsqueezy.usage import BRIDGED_DAYS, SERVICE, STORE, Numbered
 
@@ -264,6 +264,7 @@ PROVIDER = Provider(
         Dataset("orders", "Orders and their refunds", (Revenue,), (ORDERS,), horizon_days=400, repeats="latest"),
         Dataset("subscription_invoices", "Renewals and their refunds", (Revenue,), (SUBSCRIPTION_INVOICES,),
                 horizon_days=400, repeats="latest"),
+        *limits.DATASETS,
     ),
     estimates=(FEES,),
     services={SERVICE: Service("Business Applications", "Other (Business Applications)")},
@@ -274,7 +275,7 @@ PROVIDER = Provider(
         "cost": Offer("entered", "No endpoint states fees or payouts, and orders are revenue: spend is unknown until "
                                  "you enter your fee terms, from which it is estimated by day, or what payouts show."),
         "usage": Offer("api", "Usage records by day, and the running total of each usage-based item's period."),
-        "limits": Offer("none", "300 calls a minute, to which Outlay keeps; headers state what is left of them alone."),
+        "limits": Offer("headers", "300 calls a minute, to which Outlay keeps, and what is left of them when it asks."),
         "balance": Offer("entered", "Payouts and what is held are in the dashboard only: enter them."),
         "invoices": Offer("entered", "Those of the API are your customers' and stand under revenue; enter yours."),
         "budgets": Offer("none", "Lemon Squeezy has none; set one in Outlay."),
