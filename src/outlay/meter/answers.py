@@ -79,8 +79,8 @@ class Answer(Struct):
     id: str | None = None
     object: str | None = None
     model: str | None = None
-    created: int | Decimal | None = None
-    created_at: int | Decimal | str | None = None
+    created: msgspec.Raw = msgspec.Raw()
+    created_at: msgspec.Raw = msgspec.Raw()
     service_tier: str | None = None
     usage: Usage | None = None
 
@@ -92,8 +92,7 @@ class Answer(Struct):
     @property
     def at(self) -> datetime | None:
         """Return when it was made, where it says so."""
-        stated = self.created if self.created is not None else self.created_at
-        return moment(stated)
+        return written(self.created) or written(self.created_at)
 
 
 def parts(
@@ -138,6 +137,14 @@ def parts(
 def tier(word: str | None) -> str | None:
     """Return a vendor's word for a service tier; None for its standard one."""
     return None if word is None or word.lower() in _STANDARD else word
+
+
+def written(raw: msgspec.Raw) -> datetime | None:
+    """Return a time as JSON has it, text or number. Null: None for what is neither, or no time."""
+    content = bytes(raw)
+    if content.startswith(b'"'):
+        return moment(msgspec.json.decode(content, type=str))
+    return moment(msgspec.json.decode(content, type=Decimal)) if content[:1].isdigit() else None
 
 
 _MILLIS = 10**11

@@ -38,7 +38,7 @@ class Envelope(Struct):
     time: str | None = None
     datacontenttype: str | None = None
     data: msgspec.Raw = msgspec.Raw()
-    data_base64: msgspec.Raw | None = None
+    data_base64: msgspec.Raw = msgspec.Raw()
 
 
 class MeterData(Struct, forbid_unknown_fields=True):
@@ -127,7 +127,7 @@ def _read(envelope: Envelope, now: datetime) -> MeterEvent:
         raise RejectedError("it has no id or no source")
     if envelope.type not in {METER, USAGE}:
         raise RejectedError(f"the type is neither {METER} nor {USAGE}", "type_unknown")
-    if envelope.data_base64 is not None:
+    if bytes(envelope.data_base64):
         raise RejectedError("data_base64 is not read: send data as JSON", "data_unreadable")
     kind = (envelope.datacontenttype or "application/json").partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):

@@ -11,16 +11,15 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from hashlib import blake2b
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import msgspec
 from msgspec import Struct
 
 from outlay.errors import ConfigError
-from outlay.meter.answers import Answer, moment, tier
+from outlay.meter.answers import Answer, tier, written
 from outlay.meter.bounds import Rejected, RejectedError, check
 from outlay.model.metering import MeterEvent
 
@@ -37,15 +36,15 @@ class _Request(Struct):
 
 class _Response(Answer):
     status_code: int | None = None
-    body: msgspec.Raw | None = None
+    body: msgspec.Raw = msgspec.Raw()
 
 
 class _Line(Answer):
     custom_id: str | None = None
-    request: msgspec.Raw | None = None
-    request_body: msgspec.Raw | None = None
-    response: msgspec.Raw | None = None
-    response_body: msgspec.Raw | None = None
+    request: msgspec.Raw = msgspec.Raw()
+    request_body: msgspec.Raw = msgspec.Raw()
+    response: msgspec.Raw = msgspec.Raw()
+    response_body: msgspec.Raw = msgspec.Raw()
 
 
 _line = msgspec.json.Decoder(_Line)
@@ -152,24 +151,28 @@ def _event(line: bytes | None, wish: Wish, now: datetime, twins: Counter[bytes])
 
 def _answer_of(line: _Line) -> tuple[Answer | None, bool]:
     """Return the answer a line holds, and whether it came through the batch API."""
-    held = line.response if line.response is not None else line.response_body
-    if held is None:
+    held = _held(line.response) or _held(line.response_body)
+    if not held:
         return line, False
     found = _answer.decode(_plain(held))
-    if found.body is not None:
-        batched = line.custom_id is not None
-        return _answer.decode(_plain(found.body)), batched
+    body = _held(found.body)
+    if body:
+        return _answer.decode(_plain(body)), line.custom_id is not None
     return found, False
 
 
 def _asked_of(line: _Line) -> _Request:
-    held = line.request if line.request is not None else line.request_body
-    return _Request() if held is None else _asked.decode(_plain(held))
+    held = _held(line.request) or _held(line.request_body)
+    return _Request() if not held else _asked.decode(_plain(held))
 
 
-def _plain(raw: msgspec.Raw) -> bytes:
-    """Return an object's JSON, also where a log wrote it as text; what is no object becomes an empty one."""
+def _held(raw: msgspec.Raw) -> bytes:
     content = bytes(raw).strip()
+    return b"" if content == b"null" else content
+
+
+def _plain(content: bytes) -> bytes:
+    """Return an object's JSON, also where a log wrote it as text; what is no object becomes an empty one."""
     if content.startswith(b'"'):
         content = msgspec.json.decode(content, type=str).strip().encode()
     return content if content.startswith(b"{") else b"{}"
@@ -177,18 +180,7 @@ def _plain(raw: msgspec.Raw) -> bytes:
 
 def _logged_at(line: bytes) -> datetime | None:
     fields = _times.decode(line)
-    for name in _TIMES:
-        if name in fields:
-            content = bytes(fields[name])
-            stated: Any = None
-            if content[:1] == b'"':
-                stated = msgspec.json.decode(content, type=str)
-            elif content[:1].isdigit():
-                stated = msgspec.json.decode(content, type=Decimal)
-            at = moment(stated)
-            if at is not None:
-                return at
-    return None
+    return next((at for name in _TIMES if (at := written(fields.get(name, msgspec.Raw()))) is not None), None)
 
 
 def _id(whole: _Line, answer: Answer, provider: str, said: object, twins: Counter[bytes]) -> str:

@@ -90,7 +90,7 @@ class Read(NamedTuple):
 class _Value(Struct):
     string: str | None = msgspec.field(default=None, name="stringValue")
     integer: int | str | None = msgspec.field(default=None, name="intValue")
-    double: Decimal | str | None = msgspec.field(default=None, name="doubleValue")
+    double: Decimal | None = msgspec.field(default=None, name="doubleValue")
 
 
 class _Attribute(Struct):

@@ -45,6 +45,11 @@ class Together:
         """Return how many events wait or are being committed."""
         return self._events
 
+    @property
+    def alive(self) -> bool:
+        """Tell whether events are still taken."""
+        return self._thread.is_alive() and not self._ending
+
     def send(self, events: Sequence[MeterEvent]) -> Future[Taken]:
         """Put events into the next commit. Raises: FullError when too many wait, and none of these was taken."""
         done: Future[Taken] = Future()
