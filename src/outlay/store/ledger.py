@@ -130,6 +130,18 @@ class Ledger:
         """Return the partitions whose last fetch failed, those that hold nothing yet included."""
         return self.state.troubles(connection)
 
+    def mark(self, connection: str, dataset: str) -> str | None:
+        """Return how far a vendor has told the changes of a dataset, in its provider's own words."""
+        from outlay.store.marks import mark
+
+        return mark(self.state, connection, dataset)
+
+    def note_mark(self, connection: str, dataset: str, text: str, at: datetime) -> None:
+        """Note how far a vendor has told, once everything up to there is committed."""
+        from outlay.store.marks import note
+
+        note(self.state, connection, dataset, text, at)
+
     def standing(self) -> list[Standing]:
         """Return what is known of every partition, by connection, dataset and start. Raises: StoreError."""
         from outlay.store.standing import standing

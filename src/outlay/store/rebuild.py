@@ -9,7 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from outlay.model.batch import LACKS
-from outlay.store import metering, tokens  # noqa: F401 - their tables are part of the state
+from outlay.store import marks, metering, tokens  # noqa: F401 - their tables are part of the state
 from outlay.store.delta import Tables
 from outlay.store.faults import storing
 from outlay.store.schema import TABLE_OF, tables
@@ -85,6 +85,8 @@ def _build(state: State, store: Tables, table_id: str) -> None:
     values = [_row(key, known) for key, known in found.items()]
     with state.write() as connection:
         connection.execute(sa.delete(partitions))
+        # What a vendor told up to a mark may be in tables that are no longer these: everything is asked for again.
+        connection.execute(sa.delete(marks.marks))
         state.upsert(connection, partitions, values)
         state.upsert(connection, meta, [{"key": _TABLES_ID, "value": table_id}])
 

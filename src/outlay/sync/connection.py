@@ -15,6 +15,7 @@ from outlay.model.facts import Charge
 from outlay.model.problem import Problem, Severity
 from outlay.providers.base import Dataset, Endpoint, FanOut
 from outlay.store import Ledger
+from outlay.sync.changed import Told, ask, remember
 from outlay.sync.check import check
 from outlay.sync.collect import Collector, Settled
 from outlay.sync.committer import Committer, new_id
@@ -54,6 +55,9 @@ class ConnectionSync:
         """Why a list that others ask once per entry of could not be read."""
         self._absent: dict[str, NotOfferedError] = {}
         """Why there are no names of a kind, where their list is not offered."""
+        self._whole: set[Partition] = set()
+        """What was fetched and is fit to be committed."""
+        self._told: list[Told] = []
         self._refused: dict[tuple[str, str], ProviderError] = {}
         """What the key may not read, by endpoint and fan-out item: asked once, whatever the number of windows."""
 
@@ -66,13 +70,16 @@ class ConnectionSync:
                 for dataset in turn:
                     group.create_task(self._dataset(dataset))
             await self._committer.flush(whole=True)
+            for told in self._told:
+                await remember(self._plan, told, self._whole, self._ledger, self._clock)
+            self._told.clear()
         self._note_skew()
 
     async def _dataset(self, dataset: Dataset) -> None:
         report = DatasetReport(dataset.name)
         self._report.datasets.append(report)
-        works = self._plan.works_of(dataset.name)
-        report.partitions = sum(len(work.partitions) for work in works)
+        works = await self._works(dataset, report)
+        report.partitions = report.partitions or sum(len(work.partitions) for work in works)
         gate = asyncio.Semaphore(self._plan.provider.concurrency)
 
         async def one(work: Work) -> None:
@@ -83,6 +90,24 @@ class ConnectionSync:
         async with asyncio.TaskGroup() as group:
             for work in works:
                 group.create_task(one(work))
+
+    async def _works(self, dataset: Dataset, report: DatasetReport) -> tuple[Work, ...]:
+        """Return what to ask of a dataset: what is due, and what the vendor says has changed."""
+        due = self._plan.works_of(dataset.name)
+        if dataset.changes is None:
+            return due
+        try:
+            if self._denied is not None:
+                raise self._denied
+            told = await ask(self._plan, dataset, self._wire, self._ledger, self._clock)
+        except ProviderError as error:
+            # What has changed is not known, so nothing of it can be said to be whole.
+            report.partitions = sum(len(work.partitions) for work in due)
+            for work in due:
+                self._give_up(Collector(work, streaming=False), error, report)
+            return ()
+        self._told.append(told)
+        return told.works
 
     async def _work(self, work: Work, report: DatasetReport) -> None:
         collector = Collector(work, streaming=work.endpoint.ordered and work.endpoint.each is None)
@@ -167,6 +192,11 @@ class ConnectionSync:
             if each.problems:
                 result = type(result)(result.facts, (*each.problems, *result.problems))
             checked.append((self._partition(work, each), result))
+        if lacks is None:
+            sound = (
+                place for place, result in checked if not any(p.severity is Severity.FATAL for p in result.problems)
+            )
+            self._whole.update(sound)
         changed = self._committer.offer(work.endpoint, fetch_id, report, checked, lacks)
         self._committer.keep(collector.take_payloads(partition.period for partition in changed))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -40,25 +40,26 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """Everything one connection is to be asked, in order."""
-
-    connection: Connection
-    provider: Provider
-    works: tuple[Work, ...]
-
-    def works_of(self, dataset: str) -> tuple[Work, ...]:
-        """Return the windows of one dataset."""
-        return tuple(work for work in self.works if work.dataset.name == dataset)
-
-
-@dataclass(frozen=True, slots=True)
 class Span:
     """What the user asked for: days from `since` to `until` (exclusive); `full` fetches again what is settled too."""
 
     since: date | None = None
     until: date | None = None
     full: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything one connection is to be asked, in order."""
+
+    connection: Connection
+    provider: Provider
+    works: tuple[Work, ...]
+    span: Span = Span()
+
+    def works_of(self, dataset: str) -> tuple[Work, ...]:
+        """Return the windows of one dataset."""
+        return tuple(work for work in self.works if work.dataset.name == dataset)
 
 
 def plan(
@@ -77,7 +78,14 @@ def plan(
     for dataset in sorted(datasets_of(connection, provider), key=lambda dataset: dataset.order):
         due = _due(connection, dataset, committed, now, span)
         works.extend(_works(dataset, due, now))
-    return Plan(connection, provider, tuple(works))
+    return Plan(connection, provider, tuple(works), span)
+
+
+def with_days(made: Plan, dataset: Dataset, days: Collection[date], now: datetime) -> tuple[Work, ...]:
+    """Return a dataset's windows for what is due and for further days, of those that the plan's span holds."""
+    due = {period for work in made.works_of(dataset.name) for period in work.partitions}
+    due |= {period for period in expected(made.connection, dataset, now, made.span) if period.first_day in days}
+    return tuple(_works(dataset, sorted(due), now))
 
 
 def datasets_of(connection: Connection, provider: Provider) -> list[Dataset]:

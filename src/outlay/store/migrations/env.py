@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from outlay.store import metering, tokens  # noqa: F401 - their tables are part of the state
+from outlay.store import marks, metering, tokens  # noqa: F401 - their tables are part of the state
 from outlay.store.state import metadata
 from outlay.store.version import TABLE
 
