@@ -75,6 +75,29 @@ def test_list_prices_are_priced_and_never_billed(seed: int, bench: Callable[...,
     assert one.rows("SELECT * FROM invoices") == one.rows("SELECT * FROM balances") == []
 
 
+@pytest.mark.parametrize("seed", [1, 7, 42])
+def test_organizations_have_bills_of_their_own(seed: int, bench: Callable[..., Any]) -> None:
+    """Each project's list prices stand on the account of its organization, and its use and levels name it."""
+    one = bench(seed, providers=("supabase",))
+    one.sync()
+    owner = {project.ref: project.organization for project in account(one).projects}
+    truth: dict[str, Decimal] = {}
+    for (ref, _), cost in account(one).listed(TODAY).items():
+        key = f"supabase:{owner[ref]}"
+        truth[key] = truth.get(key, Decimal(0)) + cost
+    found = dict(one.rows("SELECT BillingAccountId, sum(BilledCost) FROM charges GROUP BY ALL"))
+    assert found == truth
+    assert set(found) == {"supabase:sim-pro", "supabase:sim-own"}
+    for table, column in (("usage", "sub_account_id"), ("limits", "sub_account_id")):
+        places = one.rows(
+            f"SELECT DISTINCT {column}, json_extract_string(details, '$.organization') FROM {table}"
+            f" WHERE {column} IS NOT NULL"
+        )
+        assert places
+        assert dict(places) == {ref: owner[ref] for ref, _ in places}
+    assert not [seen for seen in one.simulator.requests if "sim-" in seen.path and "/projects/" in seen.path]
+
+
 def test_list_prices_keep_to_focus_and_leave_the_bill_alone(bench: Callable[..., Any], tmp_path: Path) -> None:
     """An export holds them only where priced charges are asked for, and then they keep to every version of FOCUS."""
     from outlay import export

@@ -39,6 +39,7 @@ from outlay.providers.asking import (
     Refusal,
     ServiceAccount,
     Step,
+    Stream,
     Window,
 )
 from outlay.providers.differences import Difference
@@ -86,6 +87,7 @@ __all__ = [
     "Service",
     "ServiceAccount",
     "Step",
+    "Stream",
     "Window",
 ]
 
@@ -138,6 +140,8 @@ class FanOut:
     """The option whose values, where it is set, are the only ids that are asked for, in any case."""
     within: FanOut | None = None
     """Ask once for every pair of an id of this other kind and one of this; `Ask.item` is both, joined by `PAIR`."""
+    with_parent: bool = False
+    """Tell whose each is: `Ask.item` is the name's parent and its id, joined by `PAIR`, and the id alone is sent."""
 
     def items(self, ids: Callable[[FanOut], Iterable[str]]) -> list[str | None]:
         """Return what is asked for one by one, where `ids` tells the ids of a fan-out's kind."""
@@ -145,10 +149,14 @@ class FanOut:
             return [f"{outer}{PAIR}{inner}" for outer in ids(self.within) for inner in ids(self)]
         return [None, *ids(self)] if self.also_without else [*ids(self)]
 
+    def item(self, id_: str, parent: str | None) -> str:
+        """Return what is asked for one name, by its id and its parent's."""
+        return f"{parent}{PAIR}{id_}" if self.with_parent and parent else id_
+
     def parts(self, item: str) -> list[tuple[FanOut, str]]:
         """Return which id of an item is whose."""
         if self.within is None:
-            return [(self, item)]
+            return [(self, item.rpartition(PAIR)[2] if self.with_parent else item)]
         outer, _, inner = item.partition(PAIR)
         return [(self.within, outer), (self, inner)]
 
@@ -225,6 +233,7 @@ class Endpoint(Generic[Page]):
     keep_whole: bool = True
     """Whether answers are kept as they came. False keeps of each only the fields that `page` names, where the rest may
     not be stored: what a model said, what a search found."""
+    stream: Stream | None = None
     each: FanOut | None = None
     refusals: tuple[Refusal, ...] = ()
     rates: tuple[Rate, ...] = ()

@@ -218,7 +218,8 @@ class ConnectionSync:
         if each.kind in self._absent:
             raise self._absent[each.kind]
         options = self._plan.connection.options
-        return [name.id for name in names if name.state in each.states and each.chosen(name.id, options)]
+        asked = [name for name in names if name.state in each.states and each.chosen(name.id, options)]
+        return [each.item(name.id, name.parent_id) for name in asked]
 
     def _instead(self, work: Work, collector: Collector, error: ProviderError) -> list[Work]:
         """Return the next endpoint's windows where this one is not for us and nothing of it is committed yet."""

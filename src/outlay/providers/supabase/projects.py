@@ -14,7 +14,7 @@ from outlay.model.facts import Charge, Limit, LimitKind, Usage
 from outlay.model.money import Money, exact, plus, product, ratio
 from outlay.model.period import Period
 from outlay.model.problem import Problem, Severity
-from outlay.providers.base import Ask, Endpoint, FanOut, Rate
+from outlay.providers.base import PAIR, Ask, Endpoint, FanOut, Rate
 
 REACH_DAYS = 6
 """How many whole days before today an answer for seven times 24 hours reaches back."""
@@ -124,14 +124,24 @@ class Autoscale(Struct, gc=False):
     max_size_gb: Decimal | None = None
 
 
+def _place(ask: Ask) -> tuple[str | None, str]:
+    """Return the organization that a project belongs to, None where its name did not say, and the project."""
+    organization, _, ref = (ask.item or "").rpartition(PAIR)
+    return organization or None, ref
+
+
+def _of(organization: str | None) -> dict[str, str | None] | None:
+    return {"organization": organization} if organization else None
+
+
 def addons(page: Addons, ask: Ask) -> Iterator[Charge | Problem]:
     """Turn the add-ons of a project into what they cost a day at list price: a floor, and never the bill.
 
     Units:  the price's currency is not stated; the vendor's pages name dollars. A monthly price counts with its share
-            of the month's days.
+            of the month's days. It is on the bill of the project's organization.
     Source: https://supabase.com/docs/guides/platform/billing-on-supabase
     """
-    day = ask.period.first_day
+    day, (organization, ref) = ask.period.first_day, _place(ask)
     for each in page.selected_addons:
         price, variant = each.variant.price, each.variant
         hourly = price.interval == "hourly"
@@ -159,7 +169,8 @@ def addons(page: Addons, ask: Ask) -> Iterator[Charge | Problem]:
             pricing_quantity=HOURS if hourly else None,
             pricing_unit="Hours" if hourly else None,
             list_unit_price=exact(price.amount) if hourly else None,
-            sub_account_id=ask.item,
+            billing_account_id=organization,
+            sub_account_id=ref,
             price_list_version=day.isoformat(),
         )
 
@@ -175,18 +186,19 @@ def api_counts(page: Counts, ask: Ask) -> Iterator[Usage | Problem]:
     Null:   a day without buckets is absent and not zero; a series without any is told, for it may be broken.
     Source: https://supabase.com/docs/reference/api/v1-get-project-usage-api-count
     """
+    organization, ref = _place(ask)
     if page.error is not None:
         said = page.error if isinstance(page.error, str) else page.error.message
         yield Problem(
             code="error_in_answer",
-            says=f"the counts of project {ask.item} came with an error: {(said or 'without a message')[:200]}",
+            says=f"the counts of project {ref} came with an error: {(said or 'without a message')[:200]}",
             hint="Nothing was overwritten; sync again within the week, after which these days cannot be asked for.",
         )
         return
     if not page.result:
         yield Problem(
             code="series_empty",
-            says=f"the counts of project {ask.item} hold no bucket at all, not even a zero: quiet or broken",
+            says=f"the counts of project {ref} hold no bucket at all, not even a zero: quiet or broken",
             hint="Compare with the project's dashboard; `outlay doctor` tells whether the token is right.",
             severity=Severity.WARNING,
         )
@@ -198,7 +210,7 @@ def api_counts(page: Counts, ask: Ask) -> Iterator[Usage | Problem]:
         if moment in seen:
             yield Problem(
                 code="duplicate_rows",
-                says=f"the counts of project {ask.item} hold the bucket of {moment:%Y-%m-%d %H:%M} twice",
+                says=f"the counts of project {ref} hold the bucket of {moment:%Y-%m-%d %H:%M} twice",
                 hint="What was committed before is kept. Sync again; if it stays, report it to the vendor.",
                 period=Period.of_day(moment.date()),
             )
@@ -216,7 +228,8 @@ def api_counts(page: Counts, ask: Ask) -> Iterator[Usage | Problem]:
                 unit="requests",
                 quantity=count,
                 service_name=_COUNTS[name],
-                sub_account_id=ask.item,
+                sub_account_id=ref,
+                details=_of(organization),
             )
 
 
@@ -230,14 +243,16 @@ def disk(page: Disk, ask: Ask) -> Iterator[Usage]:
 
     Source: https://supabase.com/docs/guides/platform/billing-on-supabase
     """
+    organization, ref = _place(ask)
     yield Usage(
         usage_period=Period.of_day(ask.period.first_day),
         meter="provisioned_disk",
         unit="gb_hours",
         quantity=product(page.attributes.size_gb, HOURS),
         service_name="Disk",
-        sub_account_id=ask.item,
+        sub_account_id=ref,
         derived=True,
+        details=_of(organization),
     )
 
 
@@ -246,33 +261,36 @@ def disk_util(page: DiskUtil, ask: Ask) -> Iterator[Limit]:
 
     Source: https://supabase.com/docs/guides/platform/database-size
     """
-    read = page.metrics
+    read, (organization, ref) = page.metrics, _place(ask)
     yield Limit(
         name="disk",
-        scope=f"project:{ask.item}",
+        scope=f"project:{ref}",
         kind=LimitKind.STORAGE,
         unit="bytes",
         quota=exact(read.fs_size_bytes),
         used=exact(read.fs_used_bytes),
         remaining=exact(read.fs_avail_bytes),
-        sub_account_id=ask.item,
+        sub_account_id=ref,
+        details=_of(organization),
     )
 
 
 def disk_autoscale(page: Autoscale, ask: Ask) -> Iterator[Limit]:
     """Turn the size a disk may grow to by itself into a ceiling; one that is not set is not known."""
+    organization, ref = _place(ask)
     if page.max_size_gb is not None:
         yield Limit(
             name="disk growth",
-            scope=f"project:{ask.item}",
+            scope=f"project:{ref}",
             kind=LimitKind.STORAGE,
             unit="gb",
             quota=exact(page.max_size_gb),
-            sub_account_id=ask.item,
+            sub_account_id=ref,
+            details=_of(organization),
         )
 
 
-_EACH = FanOut("project", "ref")
+_EACH = FanOut("project", "ref", with_parent=True)
 
 ADDONS = Endpoint(name="addons", path="/v1/projects/{ref}/billing/addons", each=_EACH, page=Addons, facts=addons)
 
