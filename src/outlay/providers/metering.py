@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
+from outlay.model.basis import Basis
 from outlay.model.facts import Limit
 from outlay.model.money import Money
 
@@ -19,7 +20,7 @@ class Seen:
     """One finished answer, without its content.
 
     `documents` are the JSON objects that hold figures: the body itself, or those events of a stream that name one of
-    `Metered.marks`, oldest first. `headers` are those of `Metered.headers_read` that came, in lower case.
+    `Metered.marks` or are its last `Metered.tail_bytes`, each once, oldest first. `headers` are those of `Metered.headers_read` that came, in lower case.
     """
 
     status: int
@@ -49,7 +50,7 @@ def _no_limits(_seen: Seen) -> Iterable[Limit]:
 
 @dataclass(frozen=True, slots=True)
 class Metered:
-    """One kind of call: which paths it has and how its answer is read. Both functions are pure."""
+    """One kind of call: which paths it has and how its answer is read, by pure functions."""
 
     operation: str
     path: str
@@ -63,7 +64,19 @@ class Metered:
     headers_read: tuple[str, ...] = ()
     marks: tuple[bytes, ...] = (b'"usage"',)
     """A stream's event is kept when one of these stands in it; all others pass by unread."""
+    tail_bytes: int = 0
+    """So much of a stream's end is kept besides, as whole events, where figures come in pieces: never stored, and gone
+    once `read` has seen it."""
     method: str = "POST"
+
+
+@dataclass(frozen=True, slots=True)
+class MonthlyCredit:
+    """What the vendor takes off each month's bill and tells nowhere: estimated, and never more than the month costs."""
+
+    amount: Money
+    option: str
+    """The connection's option that gives another amount; 0 for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +90,8 @@ class Metering:
     """The FOCUS service of what is metered: that of the vendor's billed charges, so that both can be compared."""
     usage_dataset: str | None = None
     """The dataset in which the vendor's own API tells the same usage: what is metered is a part of it, never added."""
+    services: Mapping[str, str] = field(default_factory=dict)
+    """Operations of another service than `service_name`: their costs are known in another way and stand apart."""
+    basis: Basis = Basis.PRICED
+    """How charges made of counts and prices are known: `estimated` where nobody but the user's side counts."""
+    credit: MonthlyCredit | None = None
