@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from outlay.store import Ledger
     from outlay.store.tokens import Token
 
-ENTRIES: dict[str, Entry] = {}
+ENTRIES: dict[str, Entry] = {
+    "reconcile": Entry("outlay.cli.commands.meter_reconcile:reconcile", "Compare what is priced with what is billed."),
+}
 """Commands of this group that stand in modules of their own."""
 SCOPES = ("read", "ingest", "admin")
 _TOGETHER = 2000

@@ -1,0 +1,117 @@
+"""`outlay meter reconcile`: what metered use is priced at, beside what the vendor bills."""
+
+from __future__ import annotations
+
+from datetime import date
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import click
+
+from outlay.cli.answering import Given, check_known
+from outlay.cli.lazy import Command
+from outlay.cli.output import Column, Kind, Sheet, show
+from outlay.cli.output.numbers import money, percent
+from outlay.cli.params import connection_option, open_ledger, period_options
+from outlay.cli.settings import Settings, pass_settings
+
+if TYPE_CHECKING:
+    from outlay.analysis.side_by_side import SideBySide, Trend
+
+_STATES = {
+    "both": "compared",
+    "unpriced": "not wholly priced",
+    "priced_only": "only metered",
+    "billed_only": "only billed",
+}
+
+
+@click.command(
+    cls=Command,
+    epilog="""
+    outlay meter reconcile
+    outlay meter reconcile --connection openai-prod --by week --from 2026-10-01 --to 2026-11-01
+    """,
+)
+@connection_option
+@period_options
+@click.option(
+    "--by", type=click.Choice(("day", "week", "month")), default="day", show_default=True, help="How long a row is."
+)
+@pass_settings
+def reconcile(
+    settings: Settings, *, connections: tuple[str, ...], from_: date | None, to: date | None, by: str
+) -> None:
+    """Compare what metered use is priced at with what the vendor bills for the same models.
+
+    The two are never added. Only days that both sides wholly know are compared; of others it is said what is missing.
+    """
+    from outlay.analysis.side_by_side import side_by_side
+
+    config = settings.load()
+    query = Given(from_=from_, to=to, connections=connections).query(config)
+    with open_ledger(settings, config) as ledger:
+        check_known(ledger, config, connections)
+        answer = side_by_side(ledger, query, period=by, clock=settings.clock)
+    show(_sheet(answer, by, settings.format == "table"), settings)
+
+
+def _sheet(answer: SideBySide, by: str, people: bool) -> Sheet:
+    columns = [
+        Column("period", "Day" if by == "day" else f"{by.capitalize()} of" if by == "week" else "Month"),
+        Column("connection", "Connection", keep=6),
+        Column("provider", "Provider", table=False),
+        Column("model", "Model"),
+        Column("currency", "Cur."),
+        Column("state", "State", keep=7),
+        Column("days", "Days", Kind.QUANTITY, keep=3, table=by != "day"),
+        Column("priced", "Priced", Kind.MONEY),
+        Column("billed", "Billed", Kind.MONEY),
+        Column("gap", "Gap", Kind.MONEY),
+        Column("gap_ratio", "Gap %", Kind.SHARE),
+        Column("unpriced", "Without a price", keep=2, table=any(row.unpriced for row in answer.rows)),
+    ]
+    rows = answer.records()
+    if people:
+        for row, typed in zip(rows, answer.rows, strict=True):
+            row["gap_ratio"] = _percent(typed.ratio)
+            row["state"] = _STATES[typed.state]
+            row["unpriced"] = typed.unpriced or None
+            row["period"] = f"{typed.period:%Y-%m}" if by == "month" else typed.period
+    return Sheet(
+        columns=columns,
+        rows=rows,
+        incomplete=[gap.record() for gap in answer.incomplete],
+        empty=f"Nothing is metered that is priced or billed, from {answer.from_} to {answer.to} (exclusive).",
+        notes=list(_notes(answer)),
+        whole=answer.to_json_object(),
+    )
+
+
+def _percent(ratio: Fraction | None) -> str | None:
+    if ratio is None:
+        return None
+    from decimal import Decimal
+
+    return percent(Decimal(ratio.numerator), Decimal(ratio.denominator))
+
+
+def _notes(answer: SideBySide) -> list[str]:
+    notes = [said for trend in answer.trend if (said := _moved(trend))]
+    notes += [
+        f"{other.connection}: {other.currency} {money(other.billed, other.currency)} are billed for "
+        f"{other.models} {'model' if other.models == 1 else 'models or items'} that nobody metered."
+        for other in answer.not_metered
+    ]
+    return notes
+
+
+def _moved(trend: Trend) -> str | None:
+    """Return how a model's gap moved from its first compared week to its last. Null: there is only one."""
+    if len(trend.weeks) < 2:  # noqa: PLR2004
+        return None
+    first, last = trend.weeks[0], trend.weeks[-1]
+    return (
+        f"{trend.connection} {trend.model or ''}: gap {_percent(first.ratio) or '–'} in the week of {first.week}, "
+        f"{_percent(last.ratio) or '–'} in that of {last.week}."
+    )
