@@ -59,7 +59,11 @@ def rows_in(value: object) -> Iterator[list[Any]]:
     """Yield every list of objects inside a value."""
     if isinstance(value, list) and all(isinstance(part, dict) for part in value):
         yield value
-    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+    # BigQuery's cells and columns have no names of their own: their place is what they mean.
+    named = (
+        {name: part for name, part in value.items() if name not in {"f", "fields"}} if isinstance(value, dict) else {}
+    )
+    for part in named.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         yield from rows_in(part)
 
 

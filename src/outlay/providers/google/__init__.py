@@ -106,7 +106,7 @@ PROVIDER = Provider(
         ),
         Dataset(
             "costs", "Daily costs and use of the billing export", (Charge, Usage), (COSTS,), horizon_days=0,
-            changes=bigquery.changes,
+            changes=bigquery.changes, repeats="add",
         ),
         Dataset("budgets", "Budgets and spend caps", (Budget, Limit), (BUDGETS,), grain="reading"),
         Dataset("gemini_quotas", "Quotas of the Gemini API", (Limit,), (GEMINI,), grain="reading", keep_hours=6),

@@ -20,7 +20,7 @@ READ_BILLING = (f"{_SCOPE}cloud-billing.readonly",)
 BILLING_SCOPE = (f"{_SCOPE}cloud-billing",)
 """Budgets cannot be read with the read-only scope; the role still bounds what the token may do."""
 EACH_ACCOUNT = FanOut("account", "account")
-_PAGES = Cursor("pageToken", "nextPageToken")
+_PAGES = Cursor("pageToken", "next_page_token")
 _NANOS = -9
 _BUDGET_VIEWER = Refusal(
     403, "permission_missing", contains="PERMISSION_DENIED",
@@ -42,7 +42,7 @@ class Accounts(Struct, rename="camel"):
     """A page of the billing accounts this credential sees."""
 
     billing_accounts: list[Account] = field(default_factory=list)
-    nextPageToken: str | None = field(default=None, name="nextPageToken")  # noqa: N815 - read by this name
+    next_page_token: str | None = None
 
 
 class Project(Struct, rename="camel"):
@@ -56,7 +56,7 @@ class Projects(Struct, rename="camel"):
     """A page of an account's projects."""
 
     project_billing_info: list[Project] = field(default_factory=list)
-    nextPageToken: str | None = field(default=None, name="nextPageToken")  # noqa: N815 - read by this name
+    next_page_token: str | None = None
 
 
 class Amount(Struct, rename="camel"):
@@ -140,7 +140,7 @@ class Plans(Struct, rename="camel"):
     """A page of an account's budgets."""
 
     budgets: list[Plan] = field(default_factory=list)
-    nextPageToken: str | None = field(default=None, name="nextPageToken")  # noqa: N815 - read by this name
+    next_page_token: str | None = None
 
 
 def accounts(page: Accounts, ask: Ask) -> Iterator[Name | Problem]:
@@ -160,10 +160,10 @@ def accounts(page: Accounts, ask: Ask) -> Iterator[Name | Problem]:
             parent_id=(account.master_billing_account or "").removeprefix("billingAccounts/") or None,
             state=state if not wanted or found in wanted else "excluded",
         )
-    if not page.billing_accounts and not page.nextPageToken:
+    if not page.billing_accounts and not page.next_page_token:
         yield Problem(
             code="no_billing_accounts",
-            says="Google's list of billing accounts ends empty: what is missing in it is out of this credential's sight",
+            says="Google's list of billing accounts ends empty: what it lacks is out of this credential's sight",
             hint="Give it Billing Account Viewer (roles/billing.viewer) on the billing account for budgets and names.",
             severity=Severity.NOTE,
         )

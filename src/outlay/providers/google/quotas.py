@@ -30,7 +30,7 @@ class Value(Struct):
 class Dimensions(Struct, rename="camel"):
     """A ceiling where these dimensions hold; none are named for all the rest."""
 
-    dimensions: dict[str, str] = field(default_factory=dict)
+    dimensions: dict[str, object] = field(default_factory=dict)
     details: Value = field(default_factory=Value)
     applicable_locations: list[str] = field(default_factory=list)
 
@@ -51,7 +51,7 @@ class Quotas(Struct, rename="camel"):
     """A page of a service's quotas."""
 
     quota_infos: list[Quota] = field(default_factory=list)
-    nextPageToken: str | None = field(default=None, name="nextPageToken")  # noqa: N815 - read by this name
+    next_page_token: str | None = None
 
 
 def limits(page: Quotas, ask: Ask) -> Iterator[Limit]:
@@ -68,10 +68,10 @@ def limits(page: Quotas, ask: Ask) -> Iterator[Limit]:
             if text is None:
                 continue
             value = int(text)
-            places = {**info.dimensions}
+            places = {name: place for name, place in info.dimensions.items() if isinstance(place, str)}
             if info.applicable_locations and info.applicable_locations != ["global"] and not places:
                 places["location"] = ",".join(sorted(info.applicable_locations))
-            model = info.dimensions.get("model") or info.dimensions.get("base_model")
+            model = places.get("model") or places.get("base_model")
             where = "".join(f", {name} {place}" for name, place in sorted(places.items()) if place != model)
             yield Limit(
                 name=f"{quota.quota_id}{where}",
@@ -112,7 +112,7 @@ def _endpoint(name: str, service: str) -> Endpoint[Quotas]:
         host=_HOST,
         path="/v1/projects/{project}/locations/global/services/" + service + "/quotaInfos",
         query={"pageSize": 100},
-        pages=Cursor("pageToken", "nextPageToken"),
+        pages=Cursor("pageToken", "next_page_token"),
         scopes=_SCOPES,
         refusals=(_VIEWER,),
         page=Quotas,

@@ -25,12 +25,13 @@ from outlay.providers.google.export import COLUMNS, CREDIT_TYPES, FOCUS, OTHER_C
 NO_SERVICE = "Google Cloud"
 """What charges without a service are under: tax, rounding, account-level adjustments."""
 _PROMOTION = "PROMOTION"
+_DULL = (None, "", "regular", "Default", "GOOGLE")
 _LIMIT = Decimal(10) ** 19
 _GIB = Decimal(2**30)
 _UNITS = {"byte": "bytes", "bytes": "bytes", "second": "seconds", "seconds": "seconds", "count": "count",
           "requests": "requests", "request": "requests"}  # fmt: skip
 _KEPT = ("cost_type", "adjustment_id", "adjustment_text", "adjustment_mode", "adjustment_type", "transaction_type",
-         "project_name", "project_number", "consumption_name")  # fmt: skip
+         "project_name", "project_number", "consumption_name", "publisher_type")  # fmt: skip
 _CATEGORIES = {
     "regular": Category.USAGE,
     "tax": Category.TAX,
@@ -109,7 +110,8 @@ def _line(cells: Cells, period: Period) -> Iterator[Charge | Usage]:
 def _charge(cells: Cells, period: Period, billed: Money, details: dict[str, str | None] | None) -> Charge:
     category = _category(cells)
     used = category is Category.USAGE
-    sku, model = cells["sku_id"], gemini.told(cells["service_id"], cells["sku_name"])
+    sku = None if category is Category.TAX else cells["sku_id"]
+    model = gemini.told(cells["service_id"], cells["sku_name"])
     consumption = cells["consumption_model"]
     committed = bool(consumption) and (cells["consumption_name"] or "").lower() != "default"
     billing = _month(cells["invoice_month"])
@@ -225,9 +227,11 @@ def _usage(whole: Charge, quantity: Decimal | None, unit: str | None) -> Iterato
 
 
 def _details(cells: Cells, gross: Decimal, by_type: Mapping[str, Decimal | None]) -> dict[str, str | None] | None:
-    details = {name: cells[name] for name in _KEPT if cells[name] and cells[name] != "regular"}
-    if cells["publisher_type"] not in (None, "", "GOOGLE"):
-        details["publisher_type"] = cells["publisher_type"]
+    details = {name: cells[name] for name in _KEPT if cells[name] not in _DULL}
+    month = cells["invoice_month"] or ""
+    # One day may be billed in two months: what tells the lines apart must be in their key.
+    if month != (cells["usage_day"] or "")[:7].replace("-", ""):
+        details["invoice_month"] = month
     given = {f"credits.{kind}": _plain(amount) for kind, amount in by_type.items() if amount}
     if given:
         details |= {"cost": _plain(gross), **given}
