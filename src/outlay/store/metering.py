@@ -6,10 +6,12 @@ A quantity lies in three whole numbers, so that both databases add up exactly an
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Context, Decimal
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -154,14 +156,46 @@ def take(state: State, ids: Mapping[bytes, int], added: Callable[[Collection[byt
     rows = [{"event": event, "until": until} for event, until in sorted(ids.items())]
     if not rows:
         return frozenset()
-    insert = state._dialect().insert  # noqa: SLF001 - the same package
+    made = _statements(state.engine.dialect.name)
     with state.write() as connection:
-        fresh = frozenset(
-            connection.execute(insert(seen).on_conflict_do_nothing().returning(seen.c.event), rows).scalars()
-        )
+        fresh = frozenset(connection.execute(made.remember, rows).scalars())
         if fresh:
-            _add(connection, insert, added(fresh))
+            _add(connection, made, added(fresh))
     return fresh
+
+
+class _Statements(NamedTuple):
+    """What a take runs: made once, for making them takes longer than running them."""
+
+    remember: sa.Executable
+    add: sa.Executable
+    read: sa.Executable
+    touch: sa.Executable
+
+
+@cache
+def _statements(dialect: str) -> _Statements:
+    insert = importlib.import_module(f"sqlalchemy.dialects.{dialect}").insert
+    add, read, touch = insert(totals), insert(readings), insert(days)
+    later = sa.or_(
+        read.excluded.at > readings.c.at,
+        sa.and_(read.excluded.at == readings.c.at, read.excluded.reading > readings.c.reading),
+    )
+    return _Statements(
+        remember=insert(seen).on_conflict_do_nothing().returning(seen.c.event),
+        add=add.on_conflict_do_update(
+            index_elements=["key", "meter"],
+            set_={name: totals.c[name] + add.excluded[name] for name in ("whole", "nano", "atto")},
+        ),
+        read=read.on_conflict_do_update(
+            index_elements=["connection", "provider", "day", "key"],
+            set_={name: read.excluded[name] for name in ("at", "reading")},
+            where=later,
+        ),
+        touch=touch.on_conflict_do_update(
+            index_elements=["connection", "provider", "day"], set_={"taken": days.c.taken + 1}
+        ),
+    )
 
 
 def known(state: State, ids: Collection[bytes]) -> frozenset[bytes]:
@@ -174,34 +208,18 @@ def known(state: State, ids: Collection[bytes]) -> frozenset[bytes]:
     return frozenset(found)
 
 
-def _add(connection: sa.Connection, insert: Any, added: Added) -> None:
+def _add(connection: sa.Connection, made: _Statements, added: Added) -> None:
     """Add up. Order: every writer takes the rows in the same order, so that two of them never wait for each other."""
     rows = sorted((_row(group, meter, sum_) for (group, meter), sum_ in added.sums.items()), key=_place)
-    if rows:
-        statement = insert(totals)
-        more = {name: totals.c[name] + statement.excluded[name] for name in ("whole", "nano", "atto")}
-        connection.execute(statement.on_conflict_do_update(index_elements=["key", "meter"], set_=more), rows)
     latest = _latest(added.readings)
-    if latest:
-        statement = insert(readings)
-        later = sa.or_(
-            statement.excluded.at > readings.c.at,
-            sa.and_(statement.excluded.at == readings.c.at, statement.excluded.reading > readings.c.reading),
-        )
-        update = statement.on_conflict_do_update(
-            index_elements=["connection", "provider", "day", "key"],
-            set_={name: statement.excluded[name] for name in ("at", "reading")},
-            where=later,
-        )
-        connection.execute(update, latest)
     touched = {(group.connection, group.provider, _day(group.hour)) for group, _ in added.sums}
     touched |= {(row["connection"], row["provider"], row["day"]) for row in latest}
-    statement = insert(days)
-    again = statement.on_conflict_do_update(
-        index_elements=["connection", "provider", "day"], set_={"taken": days.c.taken + 1}
-    )
+    if rows:
+        connection.execute(made.add, rows)
+    if latest:
+        connection.execute(made.read, latest)
     connection.execute(
-        again,
+        made.touch,
         [
             {"connection": name, "provider": provider, "day": day, "taken": 1, "lacking": False, "begun": False}
             for name, provider, day in sorted(touched)
