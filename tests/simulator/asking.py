@@ -59,9 +59,11 @@ class Asker:
     def raw(self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes = b"") -> Got:
         """Send one request as it stands."""
         sent: list[dict[str, Any]] = []
+        coming = iter([{"type": "http.request", "body": body, "more_body": False}])
 
         async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": body, "more_body": False}
+            # Whoever asks for more, as an endless stream does, learns that nobody listens any longer.
+            return next(coming, {"type": "http.disconnect"})
 
         async def send(message: dict[str, Any]) -> None:
             sent.append(message)

@@ -92,3 +92,30 @@ def test_days_add_up_to_their_month_and_credits_are_always_the_months(asker: Ask
 
     first = TODAY.replace(day=1)
     assert used(first, 30) == sum(used(first + timedelta(days=n), 1) for n in range(30)) > 0
+
+
+@pytest.mark.parametrize("path", [f"{MINE}/usage/live", f"{ACME}/usage/live", "/api/users/sim-user/billing/usage/live"])
+def test_gauges_come_as_a_stream_that_does_not_begin_with_the_whole(path: str, asker: Asker) -> None:
+    """Comments and keep-alives come first, then a part, then the event that keeps to the contract; not as JSON."""
+    headers = {"authorization": "Bearer sim-huggingface-fine"}
+    assert asker.raw("GET", f"/huggingface{path}", "", headers).status == 400
+    got = asker.raw("GET", f"/huggingface{path}", "", {**headers, "accept": "text/event-stream"})
+    assert (got.status, got.headers["content-type"]) == (200, "text/event-stream")
+    assert "content-length" not in got.headers
+    assert got.body.startswith(b":")
+    *_, part, whole, rest = got.body.replace(b"\r\n", b"\n").split(b"\n\n")
+    assert rest == b""
+    assert b'"inference"' not in part
+    data = b"\n".join(line.removeprefix(b"data: ") for line in whole.split(b"\n") if line.startswith(b"data: "))
+    assert b'"inference"' in data
+    check("huggingface", path.replace("/acme", "/{name}").replace("sim-user", "{username}"), 200, data)
+
+
+def test_gauges_agree_with_the_month(asker: Asker) -> None:
+    """What the stream says of inference is what the month's window says."""
+    first = TODAY.replace(day=1)
+    month = ask(asker, f"{MINE}/usage-v2", f"startDate={epoch(first)}&endDate={epoch(first + timedelta(days=30))}")
+    headers = {"authorization": "Bearer sim-huggingface-fine", "accept": "text/event-stream"}
+    body = asker.raw("GET", f"/huggingface{MINE}/usage/live", "", headers).body
+    used = month.json["usage"]["inferenceProviders"]["usedNanoUsd"]
+    assert f'"usedNanoUsd": {used}'.encode() in body

@@ -219,6 +219,26 @@ class Step:
     """How long to wait before it is sent: the vendor is still at work."""
 
 
+# ── Streams ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Read server-sent events until the one that is waited for has come, then close the connection.
+
+    The event's data is the page. A stream that sends none in time asks for patience and is not asked again at once.
+    """
+
+    event: str = ""
+    """The name of the events that count; empty for any."""
+    holds: str = ""
+    """A field of the data that is missing from events which are not whole yet."""
+    events: int = 1
+    """How many that count are awaited; the last is the page."""
+    seconds: float = 20.0
+    bytes_max: int = 2**20
+
+
 # ── Quotas and refusals ──────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -11,6 +11,8 @@ from email.utils import format_datetime
 from itertools import count
 from typing import Any
 
+import msgspec
+
 from outlay.simulator.faces.base import Answer, Ask, Endpoint, Face, Key, Meter, Query, Quota, Refusal
 from outlay.simulator.faults import CLEAR, Faults, Plan, answer_of, bend
 from outlay.simulator.world import EMPTY, World
@@ -20,6 +22,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _LOG_MAX = 200_000
 _CHUNK = b"x" * 2**20
+EVENTS = "text/event-stream"
+_PIECE = 97
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,10 @@ class Door:
             Seen(ask.method, self._face.id, ask.path, ask.query.text, answer.status, ask.credential is not None,
                  ask.key.kind if ask.key else None, label)
         )  # fmt: skip
-        await _deliver(answer, plan, send)
+        if answer.media_type == EVENTS:
+            await _stream(answer, plan, receive, send)
+        else:
+            await _deliver(answer, plan, send)
 
 
 class Nowhere:
@@ -185,3 +192,26 @@ async def _deliver(answer: Answer, plan: Plan, send: Send) -> None:
         await send({"type": "http.response.body", "body": b'",' + answer.body[1:]})
         return
     await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _stream(answer: Answer, plan: Plan, receive: Receive, send: Send) -> None:
+    """Send events that begin with less than is wanted, in pieces that heed no line, and do not end by themselves."""
+    headers = [(b"content-type", EVENTS.encode()), (b"cache-control", b"no-cache")]
+    headers += [(name.encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    whole = msgspec.json.decode(answer.body, type=dict[str, msgspec.Raw])
+    part = msgspec.json.encode(dict(list(whole.items())[-1:]))
+    lines = b"".join(b"data: %s\n" % line for line in msgspec.json.format(answer.body, indent=1).splitlines())
+    said = (
+        b": connected\n\nretry: 5000\n\n",
+        b"event: keep-alive\r\ndata:\r\n\r\n",
+        b"event: usage\ndata: %s\n\n" % part,
+        b"event: usage\nid: 1\n%s\n" % lines,
+    )
+    text = b"".join(said)
+    pieces = [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)]
+    cut = plan.first("cut") is not None
+    for piece in pieces[: len(pieces) // 2] if cut else pieces:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    while not cut and (await receive())["type"] != "http.disconnect":
+        pass

@@ -209,7 +209,7 @@ def _delay(fault: Fault, now: datetime) -> str:
 def bend(answer: Answer, face: Face, faults: Iterable[Fault]) -> None:
     """Change the JSON of an answer as the faults say; anything but a JSON 200 stays as it is."""
     bends = [fault for fault in faults if fault.kind in _BENDS]
-    if not bends or answer.status != 200 or not answer.media_type.endswith("json"):
+    if not bends or answer.status != 200 or not answer.media_type.endswith(("json", "event-stream")):
         return
     value = json.loads(answer.body, parse_float=Decimal)
     for fault in bends:

@@ -299,7 +299,8 @@ class Wire:
                 headers = call.headers
                 try:
                     headers = await self._signed(call, budget)
-                    reply = await self._exchange.send(url, headers, min(self._request_seconds, budget.seconds), content)
+                    seconds = min(self._request_seconds, budget.seconds)
+                    reply = await self._exchange.send(url, headers, seconds, content, call.endpoint.stream)
                     return self._read(call, reply)
                 except AgainError as failed:
                     again = failed.error

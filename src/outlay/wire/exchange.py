@@ -12,15 +12,26 @@ import os
 import ssl
 import time
 from functools import lru_cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import httpx2
 
-from outlay.errors import ConfigError, PayloadError, ProviderError, RequestRefusedError, UnreachableError
+from outlay.errors import (
+    ConfigError,
+    PayloadError,
+    ProviderError,
+    RequestRefusedError,
+    RetryLaterError,
+    UnreachableError,
+)
+from outlay.providers.base import Stream
 from outlay.redaction import redactor
-from outlay.wire.request import is_loopback
+from outlay.wire.events import Events, fits
+from outlay.wire.refusals import is_html
+from outlay.wire.request import EVENTS, is_loopback
 from outlay.wire.retry import AgainError
 
 REDIRECTS_MAX = 5
@@ -59,17 +70,32 @@ class Exchange:
         self.sent = 0
         """How many requests went out, redirects and failed attempts counted."""
 
-    async def send(self, url: str, headers: SignedHeaders, seconds: float, content: bytes | None = None) -> Reply:
+    async def send(
+        self,
+        url: str,
+        headers: SignedHeaders,
+        seconds: float,
+        content: bytes | None = None,
+        stream: Stream | None = None,
+    ) -> Reply:
         """Return the answer to a GET request or, with content, to a POST request that only reads.
+
+        Of a stream the answer is the event that is waited for; its connection is closed.
 
         Raises: AgainError when sending it again may help, another ProviderError when not.
         """
         failure: AgainError | ProviderError
+        if stream is not None:
+            seconds = min(seconds, stream.seconds)
         try:
             async with asyncio.timeout(seconds):
-                return await self._follow(url, headers, content)
+                return await self._follow(url, headers, content, stream)
         except TimeoutError:
-            failure = AgainError(UnreachableError(f"{self._where} gave no whole answer within {seconds:.0f} seconds"))
+            failure = (
+                self._silent(seconds)
+                if stream
+                else AgainError(UnreachableError(f"{self._where} gave no whole answer within {seconds:.0f} seconds"))
+            )
         except httpx2.InvalidURL:
             failure = UnreachableError(f"{self._where}: base_url is not an address that can be asked")
         except httpx2.HTTPError as error:
@@ -77,7 +103,7 @@ class Exchange:
         # Raised outside the handler: the library's exception holds the request with its headers.
         raise failure
 
-    async def _follow(self, url: str, headers: SignedHeaders, content: bytes | None) -> Reply:
+    async def _follow(self, url: str, headers: SignedHeaders, content: bytes | None, stream: Stream | None) -> Reply:
         method = "GET" if content is None else "POST"
         request = httpx2.Request(method, url, headers=headers, content=content)
         for _ in range(REDIRECTS_MAX + 1):
@@ -86,7 +112,7 @@ class Exchange:
             response = await self._client.send(request, stream=True, auth=None, follow_redirects=False)
             try:
                 location = response.headers.get("location") if response.status_code in _REDIRECTS else None
-                body = b"" if location else await self._body(response)
+                body = b"" if location else await self._content(response, stream)
             finally:
                 await response.aclose()
             if _log.isEnabledFor(logging.DEBUG):
@@ -98,6 +124,42 @@ class Exchange:
             target_url = self._same_origin(request.url, location, response)
             request = httpx2.Request(method, target_url, headers=headers, content=content)
         raise RequestRefusedError(f"{self._where} redirected more than {REDIRECTS_MAX} times")
+
+    async def _content(self, response: httpx2.Response, stream: Stream | None) -> bytes:
+        if stream is None or response.status_code != HTTPStatus.OK:
+            return await self._body(response)
+        if response.headers.get("content-type", "").partition(";")[0].strip().lower() == EVENTS:
+            return await self._event(response, stream)
+        body = await self._body(response)
+        if is_html(response.headers, body):
+            return body
+        raise PayloadError(f"{self._where} sent a document where a stream of events belongs", status=HTTPStatus.OK)
+
+    async def _event(self, response: httpx2.Response, stream: Stream) -> bytes:
+        """Return the data of the event that is waited for."""
+        events, size, seen = Events(), 0, 0
+        try:
+            async for chunk in response.aiter_bytes():
+                size += len(chunk)
+                for event in events.feed(chunk):
+                    seen += fits(event, stream)
+                    if seen == stream.events:
+                        return event.data
+                if size > stream.bytes_max:
+                    raise PayloadError(
+                        f"{self._where} streamed {stream.bytes_max / 2**20:g} MiB without the event that is waited for",
+                        hint="Nothing was overwritten. If it stays, report it: the stream may have changed.",
+                    )
+        except (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.DecodingError):
+            pass
+        raise AgainError(self.cut_off(response.status_code)) from None
+
+    def _silent(self, seconds: float) -> RetryLaterError:
+        return RetryLaterError(
+            f"{self._where} streamed nothing that is complete within {seconds:g} seconds",
+            hint="Nothing was overwritten; the next sync asks again. If it stays, look at the proxy in between:"
+            " some hold streams back.",
+        )
 
     async def _body(self, response: httpx2.Response) -> bytes:
         chunks: list[bytes] = []

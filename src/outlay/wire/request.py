@@ -19,7 +19,7 @@ from outlay.providers.base import Endpoint, Form, GraphQL, Provider
 from outlay.wire import pages, windows
 
 _VARIABLE = re.compile(r"\{([a-z_]+)\}")
-JSON, FORM = "application/json", "application/x-www-form-urlencoded"
+JSON, FORM, EVENTS = "application/json", "application/x-www-form-urlencoded", "text/event-stream"
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -76,7 +76,7 @@ def build(
     if body is None:
         params += [(name, str(value)) for name, value in said]
     path = _VARIABLE.sub(lambda match: _segment(match[1], variables, provider, endpoint), endpoint.path)
-    headers = {"user-agent": user_agent(), "accept": "application/json"}
+    headers = {"user-agent": user_agent(), "accept": EVENTS if endpoint.stream else JSON}
     headers |= {name.lower(): value for name, value in {**provider.headers, **endpoint.headers}.items()}
     headers |= _told(provider, options)
     if body is not None:

@@ -28,6 +28,7 @@ from outlay.providers.base import (
     Service,
 )
 from outlay.providers.huggingface.compute import COMPUTE, INVOICE, ORGANIZATION_COMPUTE, ORGANIZATION_INVOICE
+from outlay.providers.huggingface.live import LIVE, ORGANIZATION_LIVE
 from outlay.providers.huggingface.parts import (
     JOB_DETAILS,
     ORGANIZATION_SESSIONS,
@@ -123,6 +124,8 @@ PROVIDER = Provider(
             "organization_inference_limit", "The same of organizations", (Limit,), (ORGANIZATION_INFERENCE_LIMIT,),
             grain="reading",
         ),
+        Dataset("live", "Storage, use so far, request quotas", (Limit,), (LIVE,), grain="reading"),
+        Dataset("organization_live", "The same of organizations", (Limit,), (ORGANIZATION_LIVE,), grain="reading"),
         Dataset("zero_gpu", "ZeroGPU quota", (Limit,), (ZERO_GPU,), grain="reading"),
     ),
     services={
@@ -133,9 +136,13 @@ PROVIDER = Provider(
         "Storage": Service("Storage", "Object Storage"),
     },
     offers={
-        "cost": Offer("api", "inference and jobs by day, Spaces and Endpoints by run; enter subscriptions"),
+        "cost": Offer(
+            "api",
+            "inference and jobs by day, Spaces and Endpoints by run; enter subscriptions. Hardware price lists are not"
+            " pulled: each run states the price it was billed at",
+        ),
         "usage": Offer("api", "requests and minutes by day; by resource group, session and job"),
-        "limits": Offer("api", "spend limits, a limit on inference, ZeroGPU"),
+        "limits": Offer("api", "spend limits, a limit on inference, storage, ZeroGPU, request quotas"),
         "balance": Offer("none", "the wallet is on the billing page only: enter it"),
         "invoices": Offer("api", "the present period's; earlier ones are on the billing page: enter or import them"),
         "budgets": Offer("none", "spend limits exist and are shown as limits"),

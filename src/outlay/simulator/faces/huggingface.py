@@ -265,6 +265,40 @@ def zero_gpu(ask: Ask) -> Answer:
     return Answer(to_json(body | {"resetsAt": None if empty else stamp(ask.world.today + timedelta(days=1))}))
 
 
+def live(ask: Ask) -> Answer:
+    """Answer every gauge of the present period as an event of a stream; whoever takes no events gets an error."""
+    if "text/event-stream" not in ask.headers.get("accept", ""):
+        raise Refusal(400, "This endpoint only supports text/event-stream")
+    ask.query.finish()
+    if ask.places.get("username", "sim-user") != "sim-user":
+        raise Refusal(404, "Not found")
+    account, owner = cast(HuggingFaceAccount, ask.account), _owner(ask)
+    first, end = _month(account)
+    routed = account.events(owner, first, end, INFERENCE)
+    used = exact_sum(event.dollars for _, event in routed) + (_PLACEHOLDER * account.pending if owner == USER else 0)
+    period = {"periodStart": stamp(first), "periodEnd": stamp(end)}
+    jobs = exact_sum(event.dollars for _, event in account.events(owner, first, end, JOB))
+    inference = {
+        "usedNanoUsd": _units(used, _NANO),
+        "includedNanoUsd": 0 if account.plot.empty else _units(INCLUDED[owner], _NANO),
+        "limitNanoUsd": 25_000_000_000 if owner == ACME else 0,
+        "numRequests": exact_sum(event.quantity for _, event in routed),
+    }
+    private, public = account.stored(owner)
+    storage = {"used": private + public, "usedPrivate": private, "usedPublic": public,
+               "privateStorageLimit": 1_000_000_000_000, "publicStorageLimit": 5_000_000_000_000,
+               "summary": {"model": {"used": private + public, "count": 3}}}  # fmt: skip
+    body = {
+        "inference": inference | period,
+        # A billing period of jobs may be another one.
+        "jobs": {"usedMicroUsd": _units(jobs, _MICRO), "periodStart": stamp(first), "periodEnd": stamp(end, 60)},
+        "storage": storage,
+        "zeroGpu": {"base": 1500, "current": Decimal("1312.5")},
+        "lastUpdatedAt": stamp(ask.world.today),
+    }
+    return Answer(to_json(body), media_type="text/event-stream")
+
+
 def whoami(ask: Ask) -> Answer:
     """Answer who the token belongs to."""
     ask.query.finish()
@@ -337,6 +371,9 @@ FACE = Face(
         Endpoint(f"{_USER}/usage-v2", totals, BILLING),
         Endpoint(f"{_USER}/usage-by-inference-session", by_session, BILLING),
         Endpoint(f"{_USER}/usage/jobs", jobs, BILLING),
+        Endpoint(f"{_USER}/usage/live", live, BILLING),
+        Endpoint("/api/users/{username}/billing/usage/live", live, BILLING),
+        Endpoint(f"{_ORG}/usage/live", live, ORGANIZATIONS),
         Endpoint(f"{_ORG}/usage", report, ORGANIZATIONS),
         Endpoint(f"{_ORG}/usage-v2", totals, ORGANIZATIONS),
         Endpoint(f"{_ORG}/usage-by-inference-session", by_session, ORGANIZATIONS),

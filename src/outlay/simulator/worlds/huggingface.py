@@ -114,6 +114,13 @@ class HuggingFaceAccount(Account):
         before, after = (min(self.spent(owner, month, until, INFERENCE), included) for until in (day, end))
         return after - before
 
+    def stored(self, owner: str) -> tuple[int, int]:
+        """Return the private and the public bytes of an owner."""
+        if self.plot.empty:
+            return 0, 0
+        chance = self.plot.random("stored", owner)
+        return chance.randrange(10**9, 10**12), chance.randrange(10**9, 10**12)
+
     def truth(self, scope: str | None = None) -> Truth:
         """Return the true facts of everyone whose bill the user sees, or of one of them."""
         owners = self.owners if scope is None else (scope,)
