@@ -177,7 +177,15 @@ def test_an_unknown_model_is_told_with_its_neighbours() -> None:
     """A slip of the pen is never priced as what it resembles; the reason names what is near."""
     (found,) = lists(None).price(use("openai/gpt-oss-121b", input_tokens=10))
     assert isinstance(found, Unpriced)
-    assert "no list knows openai/gpt-oss-121b on 2026-11-16; the nearest known are openai/gpt-oss-120b" in found.why
+    assert "no list knows openai/gpt-oss-121b; the nearest known are openai/gpt-oss-120b" in found.why
+
+
+def test_a_model_known_for_later_days_only_says_so() -> None:
+    """Before its first price a model is not unknown: the reason tells the two apart, and names no day of its own."""
+    later = Lists(own=(book(MINE.replace("gpt-oss-120b", "new")),), with_catalogue=False)
+    (found,) = later.price(use("openai/new", datetime(2026, 11, 9, tzinfo=UTC), input_tokens=1))
+    assert isinstance(found, Unpriced)
+    assert found.why == "the lists know openai/new, and no price of it for that day"
 
 
 @pytest.mark.parametrize(

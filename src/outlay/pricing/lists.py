@@ -57,10 +57,12 @@ class Lists:
             return f"no list has prices of {use.provider}{missing}"
         if use.model is None:
             return f"no list has a price of {use.provider} for {use.operation or 'calls'} without a model"
+        if any(model.answers_to(use) for book in books for model in book.models):
+            return f"the lists know {use.model}, and no price of it for that day"
         known = {name: None for book in books for model in book.models for name in model.ids}
         near = difflib.get_close_matches(use.model, known, 3, 0.6)
         hint = f"; the nearest known are {', '.join(near)}" if near else ""
-        return f"no list knows {use.model} on {use.at:%Y-%m-%d}{hint}"
+        return f"no list knows {use.model}{hint}"
 
 
 def _requests(use: Use) -> list[tuple[str, Decimal]]:

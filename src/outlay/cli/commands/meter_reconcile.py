@@ -11,7 +11,7 @@ import click
 from outlay.cli.answering import Given, check_known
 from outlay.cli.lazy import Command
 from outlay.cli.output import Column, Kind, Sheet, show
-from outlay.cli.output.numbers import money, percent
+from outlay.cli.output.numbers import money
 from outlay.cli.params import connection_option, open_ledger, period_options
 from outlay.cli.settings import Settings, pass_settings
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 _STATES = {
     "both": "compared",
-    "unpriced": "not wholly priced",
-    "priced_only": "only metered",
-    "billed_only": "only billed",
+    "unpriced": "unpriced",
+    "priced_only": "no bill",
+    "billed_only": "not metered",
 }
 
 
@@ -59,12 +59,12 @@ def reconcile(
 def _sheet(answer: SideBySide, by: str, people: bool) -> Sheet:
     columns = [
         Column("period", "Day" if by == "day" else f"{by.capitalize()} of" if by == "week" else "Month"),
-        Column("connection", "Connection", keep=6),
+        Column("connection", "Connection", table=len({row.connection for row in answer.rows}) > 1),
         Column("provider", "Provider", table=False),
         Column("model", "Model"),
         Column("currency", "Cur."),
-        Column("state", "State", keep=7),
-        Column("days", "Days", Kind.QUANTITY, keep=3, table=by != "day"),
+        Column("state", "State"),
+        Column("days", "Days", Kind.QUANTITY, keep=5, table=by != "day"),
         Column("priced", "Priced", Kind.MONEY),
         Column("billed", "Billed", Kind.MONEY),
         Column("gap", "Gap", Kind.MONEY),
@@ -89,11 +89,14 @@ def _sheet(answer: SideBySide, by: str, people: bool) -> Sheet:
 
 
 def _percent(ratio: Fraction | None) -> str | None:
-    if ratio is None:
-        return None
-    from decimal import Decimal
+    """Return a ratio in per cent with two decimals and its sign."""
+    from outlay.analysis.side_by_side import shown
 
-    return percent(Decimal(ratio.numerator), Decimal(ratio.denominator))
+    share = shown(None if ratio is None else ratio * 100)
+    if share is None:
+        return None
+    text = f"{share:+.2f}" if share else "0"
+    return f"{text} %" if not share or text.strip("+-0.") else f"{'+' if share > 0 else '-'}<0.01 %"
 
 
 def _notes(answer: SideBySide) -> list[str]:
