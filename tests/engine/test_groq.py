@@ -17,7 +17,8 @@ METERS = {"requests": "requests", "tokens_in": "input_tokens", "tokens_out": "ou
 
 def groq(bench: Make, seed: int = 7, kind: str = "key", **more: Any) -> Any:
     """Return a bench with one Groq connection."""
-    return bench(seed, providers=("groq",), keys={"groq": f"sim-groq-{kind}"}, **{"days": 8, **more})
+    given = {"days": 8, "changes": {"groq": {"options": {}}}, **more}
+    return bench(seed, providers=("groq",), keys={"groq": f"sim-groq-{kind}"}, **given)
 
 
 def problems(report: Any) -> set[tuple[str, str, str]]:

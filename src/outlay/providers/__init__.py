@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from outlay.providers import (
     anthropic,
+    brave,
     deepseek,
     elevenlabs,
     github,
@@ -29,4 +30,5 @@ PROVIDERS: tuple[Provider, ...] = (
     supabase.PROVIDER,
     railway.PROVIDER,
     groq.PROVIDER,
+    brave.PROVIDER,
 )

@@ -20,7 +20,8 @@ class Seen:
     """One finished answer, without its content.
 
     `documents` are the JSON objects that hold figures: the body itself, or those events of a stream that name one of
-    `Metered.marks` or are its last `Metered.tail_bytes`, each once, oldest first. `headers` are those of `Metered.headers_read` that came, in lower case.
+    `Metered.marks` or are among its last `Metered.tail_bytes`, each once, oldest first. `headers` are those of
+    `Metered.headers_read` that came, in lower case.
     """
 
     status: int
@@ -29,6 +30,17 @@ class Seen:
     observed_at: datetime
     model: str | None = None
     """What the request named, where the answer names none."""
+    complete: bool = True
+    """False where the program left the answer, or the connection broke, before its end."""
+
+    @property
+    def done(self) -> bool:
+        """Return whether the vendor did what was asked: only that can be billed."""
+        return 200 <= self.status < 300  # noqa: PLR2004
+
+
+UNCOUNTED: Mapping[str, Decimal] = {"requests": Decimal(1), "uncounted_requests": Decimal(1)}
+"""The quantities of a call that was made and did not tell what it used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +66,10 @@ class Metered:
 
     operation: str
     path: str
-    """A regular expression that the whole path fits, without the query; prefixes of proxies are allowed before it."""
+    """A regular expression that the whole path fits, without the query; prefixes of proxies are allowed before it.
+
+    A group named `model` is what the path says of the model.
+    """
     read: Callable[[Seen], Iterable[Counted]]
     """Yield what a call used: several where one call used several models. A failed call is shown too.
 
@@ -68,6 +83,8 @@ class Metered:
     """So much of a stream's end is kept besides, as whole events, where figures come in pieces: never stored, and gone
     once `read` has seen it."""
     method: str = "POST"
+    model_field: str | None = None
+    """The field of the request, a JSON object or a form, that names the model where no answer does."""
 
 
 @dataclass(frozen=True, slots=True)

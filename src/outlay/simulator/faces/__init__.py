@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from outlay.simulator.faces import (
     anthropic,
+    brave,
     deepseek,
     elevenlabs,
     github,
@@ -31,5 +32,6 @@ FACES: dict[str, Face] = {
         supabase.FACE,
         railway.FACE,
         groq.FACE,
+        brave.FACE,
     )
 }

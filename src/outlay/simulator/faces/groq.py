@@ -244,4 +244,5 @@ FACE = Face(
     admit=admit,
     refuse=refuse,
     dress=dress,
+    options={"probe": MODELS[0]},
 )
