@@ -5,27 +5,31 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import pytest
 
-from outlay.model.facts import Category, Charge, Fact, Usage
+from outlay.errors import ConfigError
+from outlay.model.facts import Balance, Category, Charge, Fact, Usage
 from outlay.model.period import Period
 from outlay.model.problem import Problem, Severity
-from outlay.providers.base import HEAD_BYTES
-from outlay.providers.deepseek import PROVIDER
+from outlay.providers.base import HEAD_BYTES, Ask
+from outlay.providers.deepseek import PROVIDER, BalancePage, balances
 from outlay.providers.deepseek.export import IMPORTS
 from outlay.simulator import World
 from outlay.simulator.worlds.deepseek import DeepSeekAccount
 from outlay.sync import imports
 from outlay.sync.entries import state_typed
+from outlay.wire.refusals import Said, declared
 
 KEY = "sim-deepseek-key"
 ONLY: dict[str, Any] = {"providers": ("deepseek",), "keys": {"deepseek": KEY}}
 TODAY = date(2026, 11, 22)
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 FIRST = TODAY - timedelta(days=39)
 COST = "user_id,start_time_iso,end_time_iso,model,wallet_type,cost,currency"
 AMOUNT = "user_id,start_time_iso,end_time_iso,model,api_key_name,api_key,type,price,amount"
@@ -115,6 +119,36 @@ def test_an_empty_account_is_out_of_quota_and_not_denied(bench: Make) -> None:
     assert problems(one.sync()) == {("out_of_quota", "fatal")}
 
 
+@pytest.mark.parametrize("available", [True, False])
+def test_money_left_and_being_available_are_two_things(available: bool) -> None:
+    """Neither tells the other: amounts stay what they are, and the flag is a detail."""
+    rows = '[{"currency": "USD", "total_balance": "0.00"}, {"currency": "GBP", "total_balance": "7.10"}]'
+    body = f'\n\n {{"is_available": {str(available).lower()}, "balance_infos": {rows}}}'
+    found = list(balances(msgspec.json.decode(body, type=BalancePage), Ask("balance", Period.of_day(TODAY), {}, NOW)))
+    assert [(each.currency, each.amount) for each in found if isinstance(each, Balance)] == [
+        ("USD", Decimal(0)), ("GBP", Decimal("7.10")),
+    ]  # fmt: skip
+    assert {(each.details or {})["is_available"] for each in found if isinstance(each, Balance)} == {
+        str(available).lower()
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "means", "hint"),
+    [
+        (404, b'{"error": {"message": "Not Found"}}', "request_refused", "must not end in /v1"),
+        (401, b"Authentication fails", "access_denied", "api_keys"),
+        (402, b'{"error": {"code": "invalid_request_error"}}', "out_of_quota", "Top up"),
+    ],
+)
+def test_refusals_are_told_by_their_status(status: int, body: bytes, means: str, hint: str) -> None:
+    """Bodies say the same code for everything, or are no JSON: the status decides, and the hint says what to do."""
+    found = declared(PROVIDER, PROVIDER.datasets[0].endpoints[0], Said(status, {}, body))
+    assert found is not None
+    assert found.means == means
+    assert hint in (found.hint or "")
+
+
 def test_a_passing_fault_is_waited_out(bench: Make) -> None:
     """A 429 without a delay, a 503, a cut body and a page for people are asked again."""
     one = bench(7, **ONLY)
@@ -186,6 +220,47 @@ def test_the_imported_export_is_the_spend(bench: Make, tmp_path: Path) -> None:
     assert one.rows("SELECT count(*) > 0 FROM usage") == [(True,)]
 
 
+def days(zone: str, first: int, count: int) -> str:
+    """Return a cost file of days of a browser's zone, a dollar each."""
+    spans = [f"2026-11-{n:02}T00:00:00{zone},2026-11-{n + 1:02}T00:00:00{zone}" for n in range(first, first + count)]
+    return "\n".join([COST, *(f"u-1,{span},deepseek-flash,Paid,1.00,USD" for span in spans)])
+
+
+def test_days_of_two_time_zones_are_never_added(bench: Make, tmp_path: Path) -> None:
+    """An export whose days cut across those that stand is refused; of the same zone it is added to or replaces them."""
+    one = bench(7, **ONLY)
+    path = tmp_path / "cost.csv"
+    path.write_text(days("+08:00", 2, 5))
+    imported(one, path)
+    total = "SELECT sum(BilledCost) FROM charges"
+    assert one.rows(total) == [(5,)]
+    path.write_text(days("+08:00", 4, 6))
+    imported(one, path)
+    assert one.rows(total) == [(8,)]
+    for zone, first, count in (("+00:00", 2, 5), ("+03:00", 9, 3), ("+00:00", 9, 1)):
+        path.write_text(days(zone, first, count))
+        with pytest.raises(ConfigError, match="count twice" if zone == "+00:00" else "would be lost"):
+            imported(one, path)
+    assert one.rows(total) == [(8,)]
+    path.write_text(days("+00:00", 10, 2))
+    imported(one, path)
+    assert one.rows(total) == [(10,)]
+    path.write_text(days("+00:00", 1, 11))
+    imported(one, path)
+    assert one.rows(total) == [(11,)], "a file that holds all their hours takes the place of all of them"
+
+
+def test_a_file_whose_own_lines_overlap_is_refused(bench: Make, tmp_path: Path) -> None:
+    """Lines of two zones in one file would count hours twice, and nothing of it is imported."""
+    one = bench(7, **ONLY)
+    path = tmp_path / "cost.csv"
+    path.write_text(days("+08:00", 2, 1) + "\n" + days("+00:00", 2, 1).partition("\n")[2])
+    with pytest.raises(ConfigError, match="count twice"):
+        imported(one, path)
+    with one.ledger() as ledger:
+        assert ledger.committed("deepseek") == {}
+
+
 def test_the_key_column_goes_nowhere() -> None:
     """Neither a fact nor a problem holds what stands in the column of keys."""
     good = f"u-1,{SPAN},deepseek-flash,website,{HIDDEN},output_tokens,0.0000006,12"
@@ -222,6 +297,18 @@ def test_a_viewers_day_is_kept_as_it_is() -> None:
     assert isinstance(charge, Charge)
     assert charge.charge_period == Period.of_text("2026-11-01T16:00:00Z", "2026-11-02T16:00:00Z")
     assert charge.billed_cost.amount == Decimal("1.23456789")
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "hours"),
+    [("2026-10-25T00:00:00+02:00", "2026-10-26T00:00:00+01:00", 25),
+     ("2026-03-29T00:00:00+01:00", "2026-03-30T00:00:00+02:00", 23)],
+)  # fmt: skip
+def test_a_viewers_day_may_have_other_than_24_hours(start: str, end: str, hours: int) -> None:
+    """Where the browser's clock was put back or forward, the day is as long as its own times say."""
+    [charge] = read(f"{COST}\nu-1,{start},{end},deepseek-flash,Paid,1.00,USD\n")
+    assert isinstance(charge, Charge)
+    assert charge.charge_period.end - charge.charge_period.start == timedelta(hours=hours)
 
 
 def test_an_older_total_of_input_is_not_added_to_its_parts() -> None:

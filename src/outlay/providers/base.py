@@ -128,6 +128,8 @@ class Import:
     identify: Callable[[str, bytes], bool]
     """Tell whether a file is of this form by its name (no folders) and its first `HEAD_BYTES`."""
     extract: Callable[[bytes], Iterable[Fact | Problem]]
+    apart: bool = False
+    """No hour is in two of its lines: days of another time zone are refused where they cut across those that stand."""
     repeats: str = "refuse"
     """What two facts with one natural key mean: `refuse` (a defect of the file) or `add` (charges and usages)."""
 

@@ -17,6 +17,7 @@ from outlay.model.facts import Charge, Fact, Usage
 from outlay.model.money import Money, plus, product, ratio
 from outlay.model.period import Period
 from outlay.store import Ledger
+from outlay.sync import overlaps
 from outlay.sync.committer import new_id
 from outlay.sync.digest import digest
 from outlay.sync.engine import account_of, provider_of, providers_by_id
@@ -85,14 +86,15 @@ def state_typed(
     """Put what the user states in the place of what the same partitions held; what is stated already is left alone.
 
     `reason` is `enter` or `import`; `by` names the form that read it.
-    Raises: ConfigError for an unknown provider or option, StoreError.
+    Raises: ConfigError for an unknown provider or option, or hours that would count twice; StoreError.
     """
-    provider = provider_of(connection, providers_by_id())
+    provider, typed = provider_of(connection, providers_by_id()), _ordered(typed)
     with ledger.lease(connection.name, LEASE_SECONDS):
+        overlaps.refuse(ledger, provider, connection.name, typed)
         known = ledger.committed(connection.name)
         now, group = clock(), new_id(clock())
         outcomes, batches = [], []
-        for each in _ordered(typed):
+        for each in typed:
             outcome = _outcome(known, connection.name, each)
             if outcome.changes:
                 outcome = replace(outcome, batch=new_id(now))

@@ -3,7 +3,7 @@
 Day:   a day of the browser that exported, told by the offset of its times; files until mid 2026 have UTC dates.
 Units: `cost` is major units of `currency`; `amount` is tokens or requests; `price` is money per single token.
 Never: read the column `api_key`, which may hold the key; add `amount` times `price` to `cost`; guess the zone of a time
-       that has none; count what a granted wallet paid as billed.
+       that has none; count what a granted wallet paid as billed; let days of two browsers' zones stand side by side.
 The layout is observed and not documented: columns are found by name, in any order, and more of them change nothing.
 """
 
@@ -172,6 +172,6 @@ def _refused(error: Exception, where: str) -> Problem:
 
 _WHERE = "platform.deepseek.com/usage, Export: a ZIP; set the browser's time zone to UTC for UTC days"
 IMPORTS = (
-    Import("import.cost_export", "DeepSeek's cost export", _WHERE, (Charge,), _begins_with(_COST), costs),
-    Import(AMOUNTS, "DeepSeek's usage export", _WHERE, (Usage,), _begins_with(_AMOUNT), amounts),
+    Import("import.cost_export", "DeepSeek's cost export", _WHERE, (Charge,), _begins_with(_COST), costs, apart=True),
+    Import(AMOUNTS, "DeepSeek's usage export", _WHERE, (Usage,), _begins_with(_AMOUNT), amounts, apart=True),
 )
