@@ -23,9 +23,13 @@ def listener(host: str, port: int) -> socket.socket:
         family, _, _, _, address = found[0]
         # Named as TCP, or asyncio leaves Nagle's algorithm on and answers wait for an acknowledgement.
         made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind(address)
-        made.listen(1024)
+        try:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            made.bind(address)
+            made.listen(1024)
+        except OSError:
+            made.close()
+            raise
     except OSError as error:
         raise ConfigError(
             f"{host}:{port} cannot be listened on: {error.strerror}", hint="Choose another --host or --port."
