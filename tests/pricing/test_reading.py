@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from outlay.errors import PricesError
-from outlay.model.metering import METERS
+from outlay.model.metering import CONTEXT_EDGES, METERS
 from outlay.pricing.lists import lists
 from outlay.pricing.reading import read
 
@@ -97,6 +98,15 @@ def test_a_list_that_cannot_be_read_stops_everything(tmp_path: Path) -> None:
 def test_no_folder_is_no_list(tmp_path: Path) -> None:
     """Without `<home>/prices` there is nothing of the user's own."""
     assert lists(tmp_path).own == ()
+
+
+def test_the_lists_in_the_documentation_are_lists() -> None:
+    """Both examples on the page of prices are read as they stand, and the page names every meter and size."""
+    page = (Path(__file__).parents[2] / "docs" / "prices.md").read_text("utf-8")
+    shown = [read(text, "prices.md", "shown", "own") for text in re.findall(r"(?ms)^```ini\n(.*?)^```$", page)]
+    assert [one.currency for one in shown] == ["USD", "CNY"]
+    assert all(str(edge) in page for edge in CONTEXT_EDGES)
+    assert all(f"`{meter}`" in page for meter, known in METERS.items() if known.inside is None)
 
 
 @pytest.mark.parametrize("meter", sorted(METERS))
