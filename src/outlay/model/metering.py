@@ -37,6 +37,7 @@ METERS: Mapping[str, Meter] = {
     "output_audio_tokens": Meter("tokens"),
     "audio_seconds": Meter("seconds"),
     "characters": Meter("characters"),
+    "credits": Meter("credits"),
     "images": Meter("images"),
     "searches": Meter("searches"),
     "queries": Meter("requests"),

@@ -35,6 +35,7 @@ from outlay.providers.anthropic.limits import (
     WORKSPACE_RATE_LIMITS,
     WORKSPACES,
 )
+from outlay.providers.anthropic.metering import METERING
 from outlay.providers.anthropic.rows import (
     API,
     BETA_REFUSALS,
@@ -239,6 +240,7 @@ _HORIZON_DAYS = 35
 PROVIDER = Provider(
     id="anthropic",
     title="Anthropic",
+    metering=METERING,
     base_url="https://api.anthropic.com",
     auth=Header("x-api-key", bearer_prefixes=("sk-ant-oat",)),
     environment=("ANTHROPIC_ADMIN_KEY", "ANTHROPIC_ADMIN_API_KEY"),

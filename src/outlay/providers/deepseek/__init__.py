@@ -21,6 +21,7 @@ from outlay.model.money import exact, plus
 from outlay.model.problem import Problem, Severity
 from outlay.providers.base import Ask, Bearer, Dataset, Endpoint, KeyKind, Offer, Provider, Refusal, Service
 from outlay.providers.deepseek import export
+from outlay.providers.deepseek.metering import METERING
 
 _UPDATE = "Nothing was overwritten; sync again, and report it if it stays."
 
@@ -88,6 +89,7 @@ _EXPORT = "Export the usage page (platform.deepseek.com/usage) and run `outlay i
 PROVIDER = Provider(
     id="deepseek",
     title="DeepSeek",
+    metering=METERING,
     base_url="https://api.deepseek.com",
     auth=Bearer(),
     environment=("DEEPSEEK_API_KEY",),

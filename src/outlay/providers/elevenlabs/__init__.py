@@ -26,6 +26,7 @@ from outlay.providers.base import (
     Refusal,
     Service,
 )
+from outlay.providers.elevenlabs.metering import METERING
 from outlay.providers.elevenlabs.tables import CHARACTER_STATS, COST_USAGE, CREDIT_USAGE
 from outlay.providers.elevenlabs.workspace import (
     ACCOUNT,
@@ -44,6 +45,7 @@ _PLAN = "The plan does not include it."
 PROVIDER = Provider(
     id="elevenlabs",
     title="ElevenLabs",
+    metering=METERING,
     base_url="https://api.elevenlabs.io",
     auth=Header("xi-api-key"),
     environment=("ELEVENLABS_API_KEY", "XI_API_KEY"),

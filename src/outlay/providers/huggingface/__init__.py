@@ -29,6 +29,7 @@ from outlay.providers.base import (
 )
 from outlay.providers.huggingface.compute import COMPUTE, INVOICE, ORGANIZATION_COMPUTE, ORGANIZATION_INVOICE
 from outlay.providers.huggingface.live import LIVE, ORGANIZATION_LIVE
+from outlay.providers.huggingface.metering import METERING
 from outlay.providers.huggingface.parts import (
     JOB_DETAILS,
     ORGANIZATION_SESSIONS,
@@ -57,6 +58,7 @@ _ROLE = "The token needs user.billing.read, and org.read and a billing role for 
 PROVIDER = Provider(
     id="huggingface",
     title="Hugging Face",
+    metering=METERING,
     base_url="https://huggingface.co",
     auth=Bearer(),
     environment=("HF_BILLING_TOKEN", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"),

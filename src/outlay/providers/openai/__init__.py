@@ -39,6 +39,7 @@ from outlay.providers.base import (
     Service,
 )
 from outlay.providers.openai import limits, usage
+from outlay.providers.openai.metering import METERING
 from outlay.providers.openai.usage import BUCKETS, ORGANIZATION, SERVICE, UPDATE
 
 KEYS_SINCE = date(2025, 12, 6)
@@ -263,6 +264,7 @@ _TOP_UP = "Raise the limit or the prepaid balance on the vendor's billing page."
 PROVIDER = Provider(
     id="openai",
     title="OpenAI",
+    metering=METERING,
     base_url="https://api.openai.com",
     auth=Bearer(),
     environment=("OPENAI_ADMIN_KEY",),
