@@ -46,6 +46,9 @@ def seconds(body: bytes, present: datetime) -> float | None:
     return next((found for detail in details if (found := _duration(detail.retry_delay)) is not None), None)
 
 
-def _duration(text: str) -> float | None:
-    number = text.removesuffix("s")
-    return float(number) if text.endswith("s") and number.replace(".", "", 1).isdecimal() else None
+def _duration(text: str) -> int | None:
+    """Return the whole seconds of a duration such as `18s` or `0.5s`, a part of one counted whole."""
+    whole, _, part = text.removesuffix("s").partition(".")
+    if not text.endswith("s") or not whole.isdecimal() or not (part or "0").isdecimal():
+        return None
+    return int(whole) + (int(part or "0") > 0)
