@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from outlay.analysis import Query, usage
 from outlay.simulator.worlds.stripe import StripeAccount
 from outlay.simulator.worlds.stripe_sales import Bill, major
 from outlay.sync import replay
@@ -233,7 +234,7 @@ def test_every_page_is_read(bench: Make) -> None:
 
 def test_meters_are_use_and_no_money(bench: Make) -> None:
     """Every active meter is asked for every customer, and the days are the world's; deleted customers count too."""
-    one = bench(7, **ONLY, days=8, datasets={"stripe": ("meter_usage",)})
+    one = bench(7, **ONLY, days=8, datasets={"stripe": ("meter_usage", "meter_levels")})
     report = one.sync()
     assert report.connections[0].state == "ok", report.to_json()
     found = one.rows("SELECT usage_period_start::DATE, user_id, meter, sum(quantity) FROM usage GROUP BY ALL")
@@ -243,6 +244,22 @@ def test_meters_are_use_and_no_money(bench: Make) -> None:
     assert one.rows("SELECT count(*) FROM charges") == [(0,)]
     names = dict(one.rows("SELECT id, name FROM names WHERE kind = 'customer'"))
     assert names == dict(one.world.truth("stripe").names["customer"])
+
+
+def test_days_of_a_last_value_are_in_no_sum(bench: Make) -> None:
+    """What a meter keeps as its last value is a level of each day: the answer adds up the other meter alone."""
+    one = bench(7, **ONLY, days=8, datasets={"stripe": ("meter_usage", "meter_levels")})
+    one.sync()
+    [calls, seats, _] = account(one, "").shop.meters
+    assert (calls.formula, seats.formula) == ("sum", "last")
+    with one.ledger() as ledger:
+        wanted = {"from_": one.first, "to": one.world.today + timedelta(days=1)}
+        summed = usage(ledger, Query(**wanted), clock=one.clock).rows
+        apart = usage(ledger, Query(**wanted, where=(("dataset", "meter_levels"),)), clock=one.clock).rows
+    assert {row.meter for row in summed} == {calls.id}
+    assert {row.meter for row in apart} == {seats.id}
+    of_calls = one.world.truth("stripe").usage(("meter",), one.first)[calls.id,]
+    assert sum(row.quantity for row in summed) == of_calls
 
 
 @pytest.mark.parametrize("label", ["", "currencies"])

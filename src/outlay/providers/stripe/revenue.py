@@ -20,6 +20,7 @@ INVOICES_SERVICE, METERS_SERVICE = "Stripe Invoices", "Stripe Meters"
 _ZERO = Decimal(0)
 _NOT_ISSUED = frozenset({"draft"})
 _NOT_OWED = frozenset({"void"})
+_ADDING = frozenset({"sum", "count"})
 _CREDIT = "credit_balance_transaction"
 
 
@@ -125,10 +126,17 @@ class InvoicePage(Struct, gc=False):
         return self.data[-1].id if self.data else None
 
 
+class Aggregation(Struct, gc=False):
+    """What is made of the events of a day: `sum`, `count` or `last`."""
+
+    formula: str = "sum"
+
+
 class Meter(Struct, gc=False):
-    """What is counted, and how: `sum`, `count` or `last`."""
+    """What is counted, and how."""
 
     id: str
+    default_aggregation: Aggregation = field(default_factory=Aggregation)
     display_name: str | None = None
     event_name: str | None = None
     status: str = "active"
@@ -305,18 +313,28 @@ def customers(page: InvoicePage, _ask: Ask) -> Iterator[Name]:
 
 
 def meters(page: MeterPage, _ask: Ask) -> Iterator[Name]:
-    """Turn meters into names; one that is switched off is archived."""
+    """Turn meters into names; one that is switched off is archived, one whose days are levels is of another kind."""
     for row in page.data:
         state = "active" if row.status == "active" else "archived"
-        yield Name(kind="meter", id=row.id, name=row.display_name or row.event_name, state=state)
+        kind = "meter" if row.default_aggregation.formula in _ADDING else "level_meter"
+        yield Name(kind=kind, id=row.id, name=row.display_name or row.event_name, state=state)
 
 
 def summaries(page: SummaryPage, ask: Ask) -> Iterator[Usage | Problem]:
-    """Turn a customer's days on a meter into measurements.
+    """Turn a customer's days on a meter into measurements that add up.
 
-    Units:  as the meter counts; Stripe states none. Days of a meter that keeps the last value are not to be added.
+    Units:  as the meter counts; Stripe states none.
     Source: https://docs.stripe.com/api/billing/meter-event-summary/list
     """
+    return _measured(page, ask, None)
+
+
+def levels(page: SummaryPage, ask: Ask) -> Iterator[Usage | Problem]:
+    """Turn a customer's days on a meter that keeps the last value into levels, which sums leave out."""
+    return _measured(page, ask, "meter_usage")
+
+
+def _measured(page: SummaryPage, ask: Ask, part_of: str | None) -> Iterator[Usage | Problem]:
     customer = (ask.item or "").rpartition(PAIR)[2] or None
     for row in page.data:
         period = Period.of_epoch(row.start_time, row.end_time)
@@ -326,7 +344,7 @@ def summaries(page: SummaryPage, ask: Ask) -> Iterator[Usage | Problem]:
             yield Problem(code="amount_refused", says=str(error), where=row.id, hint=UPDATE, period=period)
             continue
         yield Usage(usage_period=period, meter=row.meter, unit="count", quantity=quantity,
-                    service_name=METERS_SERVICE, user_id=customer)  # fmt: skip
+                    service_name=METERS_SERVICE, user_id=customer, part_of=part_of)  # fmt: skip
 
 
 AFTER = AfterId(send="starting_after")
@@ -358,13 +376,19 @@ SUMMARIES: Endpoint[SummaryPage] = Endpoint(
     each=FanOut("customer", "customer", place="query", within=FanOut("meter", "meter")),
     refusals=(_EVENTS,),
 )  # fmt: skip
+LEVELS: Endpoint[SummaryPage] = Endpoint(
+    name="meter_levels", path=SUMMARIES.path, page=SummaryPage, facts=levels, window=SUMMARIES.window, pages=AFTER,
+    query=SUMMARIES.query, each=FanOut("customer", "customer", place="query", within=FanOut("level_meter", "meter")),
+    refusals=(_EVENTS,),
+)  # fmt: skip
 
 DATASETS = (
     Dataset("invoices", "Invoices to customers, by line", (Revenue,), (INVOICES,), horizon_days=90, repeats="latest"),
     # A meter answers for one customer at a time: names and use are read where they are asked for.
     Dataset("meters", "Billing meters", (Name,), (METERS,), grain="names", order=0, default=False,
-            kinds=("meter",)),
+            kinds=("meter", "level_meter")),
     Dataset("customers", "Customers with invoices", (Name,), (CUSTOMERS,), grain="names", order=0, default=False,
             repeats="latest", kinds=("customer",)),
     Dataset("meter_usage", "What customers used, by meter", (Usage,), (SUMMARIES,), default=False),
+    Dataset("meter_levels", "Last values of meters that keep them", (Usage,), (LEVELS,), default=False),
 )  # fmt: skip
