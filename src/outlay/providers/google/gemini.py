@@ -11,7 +11,9 @@ from typing import NamedTuple
 GEMINI_API, VERTEX_AI = "AEFD-7695-64FA", "C7E2-9256-1C43"
 _MODEL = re.compile(
     r"\b(?P<family>gemini|gemma|imagen|veo|lyria)[ -]?(?P<version>\d+(?:\.\d+)?)?"
-    r"(?P<words>(?:[ -](?:flash|pro|ultra|nano|lite|image|live|tts|native|audio|embedding|fast|exp|preview)\b)*)",
+    r"(?P<words>(?:[ -](?:flash|pro|ultra|nano|lite|live|tts|native|embedding|fast|exp|preview"
+    # A medium is part of a model's name only where it does not say what went in or came out.
+    r"|(?:image|audio)(?! (?:generation|output|input|token)))\b)*)",
     re.IGNORECASE,
 )
 _CACHE_STORAGE = re.compile(r"cach\w* .*stor(?:age|ing)|stor(?:age|ing) .*cach", re.IGNORECASE)
