@@ -18,7 +18,7 @@ import msgspec
 
 from outlay.clock import Clock, day_of, system_clock
 from outlay.config import Config
-from outlay.errors import LedgerBusyError, OutlayError, StoreError
+from outlay.errors import ConfigError, LedgerBusyError, OutlayError, StoreError
 from outlay.meter.bounds import RejectedError, check
 from outlay.meter.ingest import LATE_DAYS, Intake, Taken, attribution
 from outlay.meter.spool import pending
@@ -33,6 +33,7 @@ from outlay.store.commit import described
 from outlay.store.metering import Day
 from outlay.sync.committer import new_id
 from outlay.sync.digest import digest
+from outlay.sync.metered_credits import credited
 from outlay.sync.metered_facts import Prices, facts_of
 from outlay.sync.report import ConnectionReport, DatasetReport, Report
 
@@ -74,7 +75,7 @@ def settle(config: Config, ledger: Ledger, clock: Clock = system_clock, wish: Wi
     settler: _Settler | None = None
     for name, group in itertools.groupby(days, key=lambda day: day.connection):
         if wish.chosen(name):
-            settler = settler or _Settler(ledger, clock, wish, wish.prices or _lists(config))
+            settler = settler or _Settler(ledger, clock, wish, wish.prices or _lists(config), config)
             done = settler.one(name, list(group))
             if done is not None:
                 report.connections.append(done)
@@ -153,8 +154,9 @@ class _Work:
 
 
 class _Settler:
-    def __init__(self, ledger: Ledger, clock: Clock, wish: Wish, prices: Prices) -> None:
+    def __init__(self, ledger: Ledger, clock: Clock, wish: Wish, prices: Prices, config: Config) -> None:
         self._ledger = ledger
+        self._config = config
         self._clock = clock
         self._wish = wish
         self._prices = prices
@@ -176,11 +178,23 @@ class _Settler:
                         _hold(lease)
                         self._commit(work, chunk)
                     _tell(work, report)
+                    self._credit(work, report)
         except LedgerBusyError as error:
             report.skipped = True
             note = Problem(code=error.code, says=error.message, hint=error.hint, severity=Severity.NOTE)
             report.problems.append(note)
         return report
+
+    def _credit(self, work: _Work, report: ConnectionReport) -> None:
+        """Take off what the vendor takes off each month; a wrong option is told, and the costs stand without it."""
+        connection = self._config.connections.get(work.name)
+        options = connection.options if connection is not None else {}
+        try:
+            done = credited(self._ledger, work.name, work.provider, options, METERED, self._clock)
+        except ConfigError as error:
+            report.problems.append(Problem(code=error.code, says=error.message, hint=error.hint))
+            return
+        report.datasets += [done] if done is not None else []
 
     def _due(self, days: Sequence[Day]) -> list[Day]:
         whole = {provider: self._whole(days[0].connection, provider) for provider in {day.provider for day in days}}

@@ -39,7 +39,7 @@ class Made:
     facts: list[Charge | Usage] = field(default_factory=list)
     unpriced: dict[tuple[str | None, str, str], Decimal] = field(default_factory=dict)
     both: bool = False
-    """Whether some of its calls state their own cost while others are priced or have no price."""
+    """Whether some calls of a service state their own cost while others are priced or have no price."""
 
 
 class _Kind(msgspec.Struct, frozen=True):
@@ -70,10 +70,10 @@ class _Rate(msgspec.Struct, frozen=True):
     source: str
 
 
-def service_of(provider: Provider) -> str:
+def service_of(provider: Provider, operation: str | None) -> str:
     """Return the FOCUS service of what is metered: that of the vendor's billed charges."""
     if provider.metering is not None:
-        return provider.metering.service_name
+        return provider.metering.services.get(operation or "", provider.metering.service_name)
     return next(iter(provider.services), provider.title)
 
 
@@ -83,7 +83,7 @@ def facts_of(totals: Iterable[Total], provider: Provider, period: Period, prices
     used: dict[tuple[_Kind, str], Decimal] = {}
     stated: dict[tuple[_Kind, str], Decimal] = {}
     priced: dict[_Rate, tuple[Decimal, Decimal]] = {}
-    unstated = False
+    services: dict[bool, set[str]] = {True: set(), False: set()}
     for total in totals:
         kind = _Kind.of(total.group)
         for meter, quantity in total.quantities.items():
@@ -91,14 +91,15 @@ def facts_of(totals: Iterable[Total], provider: Provider, period: Period, prices
                 used[kind, meter] = plus(used.get((kind, meter), Decimal(0)), quantity)
         for currency, cost in total.costs.items():
             stated[kind, currency] = plus(stated.get((kind, currency), Decimal(0)), cost)
+        if total.costs:
+            services[True].add(service_of(provider, kind.operation))
         if not total.group.stated and any(total.quantities.values()):
-            unstated = True
+            services[False].add(service_of(provider, kind.operation))
             _price(total, prices, priced, made)
-    service = service_of(provider)
-    made.facts += _usage(used, period, service, part_of)
-    made.facts += _stated(stated, period, service)
-    made.facts += _priced(priced, period, service)
-    made.both = bool(stated) and unstated
+    made.facts += _usage(used, period, provider, part_of)
+    made.facts += _stated(stated, period, provider)
+    made.facts += _priced(priced, period, provider)
+    made.both = not services[True].isdisjoint(services[False])
     return made
 
 
@@ -135,7 +136,7 @@ def _price(total: Total, prices: Prices, priced: dict[_Rate, tuple[Decimal, Deci
 
 
 def _usage(
-    used: dict[tuple[_Kind, str], Decimal], period: Period, service: str, part_of: str | None
+    used: dict[tuple[_Kind, str], Decimal], period: Period, provider: Provider, part_of: str | None
 ) -> Iterator[Usage]:
     for (kind, meter), quantity in used.items():
         yield Usage(
@@ -143,7 +144,7 @@ def _usage(
             meter=meter,
             unit=METERS[meter].unit,
             quantity=exact(quantity),
-            service_name=service,
+            service_name=service_of(provider, kind.operation),
             model=kind.model,
             service_tier=kind.service_tier,
             part_of=part_of,
@@ -152,12 +153,12 @@ def _usage(
         )
 
 
-def _stated(stated: dict[tuple[_Kind, str], Decimal], period: Period, service: str) -> Iterator[Charge]:
+def _stated(stated: dict[tuple[_Kind, str], Decimal], period: Period, provider: Provider) -> Iterator[Charge]:
     for (kind, currency), cost in stated.items():
         yield Charge(
             charge_period=period,
             billed_cost=Money(cost, currency),
-            service_name=service,
+            service_name=service_of(provider, kind.operation),
             basis=Basis.BILLED,
             sku_id=kind.model,
             model=kind.model,
@@ -167,15 +168,16 @@ def _stated(stated: dict[tuple[_Kind, str], Decimal], period: Period, service: s
         )
 
 
-def _priced(priced: dict[_Rate, tuple[Decimal, Decimal]], period: Period, service: str) -> Iterator[Charge]:
+def _priced(priced: dict[_Rate, tuple[Decimal, Decimal]], period: Period, provider: Provider) -> Iterator[Charge]:
+    basis = Basis.PRICED if provider.metering is None else provider.metering.basis
     for rate, (quantity, cost) in priced.items():
         kind, money = rate.kind, Money(cost, rate.currency)
         yield Charge(
             charge_period=period,
             billed_cost=money,
             list_cost=money,
-            service_name=service,
-            basis=Basis.PRICED,
+            service_name=service_of(provider, kind.operation),
+            basis=basis,
             sku_id=kind.model,
             sku_meter=rate.meter,
             consumed_quantity=exact(quantity),
