@@ -7,10 +7,10 @@ model whose name only begins or contains something, a price before anybody verif
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -59,7 +59,8 @@ def book(provider: str) -> Book | None:
     if found is None:
         return None
     windows: dict[str, Window] = {}
-    models = tuple(_model(found, model, windows) for model in found.models)
+    chosen = _chooser(found)
+    models = tuple(_model(found.id, model, windows, chosen) for model in found.models)
     return Book(
         name=f"genai-prices {release()}",
         provider=provider,
@@ -97,11 +98,18 @@ def exactly(clause: Any, ref: str) -> bool:
     return ref.startswith(word) and len(word) >= len(dated["stem"])
 
 
-def _model(provider: Any, model: Any, windows: dict[str, Window]) -> Model:
-    def accepts(ref: str) -> bool:
-        first: Any = next((one for one in provider.models if one.is_match(ref)), None)
-        return first is model and exactly(model.match, ref.lower())
+def _chooser(provider: Any) -> Callable[[str], Any]:
+    """Return what says which model the catalogue itself takes an id for, remembered: there are many rules."""
 
+    @lru_cache(maxsize=4096)
+    def chosen(ref: str) -> Any:
+        first = next((one for one in provider.models if one.is_match(ref)), None)
+        return first if first is not None and exactly(first.match, ref.lower()) else None
+
+    return chosen
+
+
+def _model(provider: str, model: Any, windows: dict[str, Window], chosen: Callable[[str], Any]) -> Model:
     conditional = model.prices if isinstance(model.prices, list) else None
     kinds = {type(one.constraint).__name__ for one in conditional or ()}
     undone = None
@@ -109,8 +117,8 @@ def _model(provider: Any, model: Any, windows: dict[str, Window]) -> Model:
         undone = f"its prices of {model.id} by time of day cannot be told apart by date"
     return Model(
         ids=(model.id,),
-        rows=() if undone else (*_rows(model, windows), *_same(provider.id)),
-        accepts=accepts,
+        rows=() if undone else (*_rows(model, windows), *_same(provider)),
+        accepts=lambda ref: chosen(ref) is model,
         undone=undone,
         note=model.price_comments,
     )
