@@ -347,6 +347,8 @@ def refuse(ask: Ask, no: Refusal) -> Answer:
 def dress(ask: Ask, answer: Answer, meter: Meter | None) -> None:
     """Add the request's id and what is left of the quota, in the one header that names several."""
     left, wait = (999, 300) if meter is None else (meter.remaining, meter.wait_seconds)
+    if answer.status == 429:
+        left = 0
     answer.headers |= {
         "x-request-id": ask.request_id,
         "ratelimit": f'"api";r={left};t={wait}',
