@@ -292,6 +292,8 @@ def test_partitions_are_pruned_with_two_days_to_spare() -> None:
         ("Generate content cached input token count gemini 2.0 flash", "gemini-2.0-flash", "cached_input_tokens", None),
         ("Gemini 2.5 Flash Lite Batch input tokens", "gemini-2.5-flash-lite", "input_tokens", "batch"),
         ("Cached content storage token hours gemini 2.5 pro", "gemini-2.5-pro", None, None),
+        ("Gemini 2.5 Pro Text Output - Predictions", "gemini-2.5-pro", "output_tokens", None),
+        ("Gemini 1.5 Pro Text Output - Predictions", "gemini-1.5-pro", None, None),
         ("Imagen 4 image generation", "imagen-4", None, None),
         (
             "Generate content audio input token count gemini 2.5 flash audio input",

@@ -18,7 +18,10 @@ _MODEL = re.compile(
 )
 _CACHE_STORAGE = re.compile(r"cach\w* .*stor(?:age|ing)|stor(?:age|ing) .*cach", re.IGNORECASE)
 _CACHED = re.compile(r"\bcach(?:ed|ing|e)\b", re.IGNORECASE)
-_TOKENS = re.compile(r"\btokens?\b|\bcharacters?\b", re.IGNORECASE)
+_TOKENS = re.compile(r"\btokens?\b", re.IGNORECASE)
+_TEXT = re.compile(r"\btext (?:input|output)\b", re.IGNORECASE)
+_COUNTED_BY_CHARACTER = ("1.0", "1.5")
+"""Of these versions Vertex AI bills characters where the words do not say what is counted."""
 _OUTPUT = re.compile(r"\boutput\b|\bthinking\b|\bresponse\b", re.IGNORECASE)
 _INPUT = re.compile(r"\binput\b|\bprompt\b", re.IGNORECASE)
 _TIERS = ("batch", "flex", "priority")
@@ -50,14 +53,15 @@ def told(service_id: str | None, text: str | None) -> Told:
     lower = text.lower()
     tier = next((tier for tier in _TIERS if re.search(rf"\b{tier}\b", lower)), None)
     context = _CONTEXT.search(text)
-    return Told(model, _meter(text), tier, context[1].lower() if context else None)
+    by_token = _TOKENS.search(text) or (_TEXT.search(text) and found["version"] not in (None, *_COUNTED_BY_CHARACTER))
+    return Told(model, _meter(text) if by_token else None, tier, context[1].lower() if context else None)
 
 
 def _meter(text: str) -> str | None:
-    """Return the meter of a token SKU, None for anything else: images, seconds, the storage of a cache."""
-    if not _TOKENS.search(text) or _CACHE_STORAGE.search(text):
+    """Return the meter of a token SKU, None for the storage of a cache and for what does not say its direction."""
+    if _CACHE_STORAGE.search(text):
         return None
-    head = re.split(r"\btokens?\b|\bcharacters?\b", text, maxsplit=1, flags=re.IGNORECASE)[0]
+    head = _TOKENS.split(text, maxsplit=1)[0]
     if _CACHED.search(text):
         return "cached_input_tokens"
     for place in (head, text):
