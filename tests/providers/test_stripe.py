@@ -235,6 +235,21 @@ def test_the_version_is_always_said() -> None:
     assert PROVIDER.header_options == {"stripe-account": "account"}
 
 
+def test_one_endpoint_is_asked_no_faster_than_stripe_allows() -> None:
+    """Twenty-five requests a second, in a sandbox too, and no write that could change anything."""
+    assert [(rate.requests, rate.seconds) for rate in PROVIDER.rates] == [(25, 1)]
+    posts = [endpoint.path for dataset in PROVIDER.datasets for endpoint in dataset.endpoints if endpoint.body]
+    assert posts == ["/v1/invoices/create_preview"]
+
+
+def test_a_deleted_customer_still_owes() -> None:
+    """A customer who comes as an object, deleted or expanded, is known by its id, and a null quantity is none."""
+    sold = {**line(1, 990), "quantity": None}
+    [found] = invoice(customer={"id": "cus_9", "deleted": True}, lines={"data": [sold]}, total_excluding_tax=990)
+    assert isinstance(found, Revenue)
+    assert (found.customer_id, (found.details or {})["quantity"]) == ("cus_9", None)
+
+
 def test_stripes_own_word_on_asking_again_is_heard() -> None:
     """The header overrides every rule by status, and the reason of a 429 is told."""
     assert PROVIDER.retry_header == "stripe-should-retry"

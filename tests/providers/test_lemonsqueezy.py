@@ -1,0 +1,107 @@
+"""Lemon Squeezy's traps beside its cases: lists that shift, money told twice, refusals that are answers."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from outlay.model.facts import Revenue
+from outlay.model.period import Period
+from outlay.providers.base import Ask, Bearer
+from outlay.providers.lemonsqueezy import ORDERS, PROVIDER, SalesPage, orders
+from outlay.providers.lemonsqueezy.usage import CURRENT_USAGE, ITEMS, RECORDS
+from outlay.sync.check import check
+from outlay.wire.refusals import Said, declared, default, error
+
+DAY = date(2026, 11, 3)
+ASK = Ask("orders", Period.of_day(DAY), {}, datetime(2026, 11, 22, tzinfo=UTC))
+
+
+def order(number: int, **fields: Any) -> dict[str, Any]:
+    """Return an order as the vendor writes it."""
+    sale = {"currency": "USD", "status": "paid", "total": 1000, "total_usd": 1000, "store_id": 7,
+            "created_at": "2026-11-03T10:00:00.000000Z"}  # fmt: skip
+    return {"type": "orders", "id": str(number), "attributes": {**sale, **fields}}
+
+
+def page(*rows: dict[str, Any]) -> SalesPage:
+    """Return a page of a list that moves on while it is read."""
+    body = {"data": rows, "meta": {"page": {"currentPage": 1, "lastPage": 1, "from": None, "to": None}}}
+    return msgspec.json.decode(json.dumps(body), type=SalesPage)
+
+
+def test_a_row_on_two_pages_is_one_sale() -> None:
+    """New rows move others to the next page: what is told twice counts once, as it was told last."""
+    facts = [fact for rows in ([order(2), order(1)], [order(1, total=900)]) for fact in orders(page(*rows), ASK)]
+    checked = check(PROVIDER.dataset("orders"), ASK.period, [fact for fact in facts if isinstance(fact, Revenue)])
+    assert not checked.problems
+    found = {fact.record_id: fact.gross.amount for fact in checked.facts if isinstance(fact, Revenue)}
+    assert found == {"2": Decimal(10), "1": Decimal(9)}
+
+
+def test_money_is_never_converted() -> None:
+    """A sale stays in its currency, and the dollars stored with it are a detail: the rate is used for neither."""
+    sale = order(1, currency="EUR", total=2420, total_usd=2624, currency_rate="99.5", total_formatted="€24.20")
+    [found] = orders(page(sale), ASK)
+    assert isinstance(found, Revenue)
+    assert (found.gross.amount, found.gross.currency) == (Decimal("24.2"), "EUR")
+    assert (found.details or {})["total_usd"] == "26.24"
+
+
+@pytest.mark.parametrize(
+    ("inclusive", "total"), [(True, 1000), (False, 1250)], ids=["tax within the subtotal", "tax on top"]
+)
+def test_tax_and_setup_fee_are_inside_the_total(inclusive: bool, total: int) -> None:
+    """Whichever way tax is told, the total is what was paid, and its parts are details."""
+    [found] = orders(page(order(1, total=total, tax=250, setup_fee=100, tax_inclusive=inclusive)), ASK)
+    assert isinstance(found, Revenue)
+    assert found.gross.amount == Decimal(total) / 100
+    assert {name: (found.details or {})[name] for name in ("tax", "setup_fee")} == {"tax": "2.5", "setup_fee": "1"}
+
+
+def test_a_refund_counts_once() -> None:
+    """A sale of the status `refunded` and its refunded amount are one return of money."""
+    told = order(1, status="refunded", refunded=True, refunded_amount=1000, refunded_at="2026-11-03T12:00:00.000000Z")
+    amounts = [fact.gross.amount for fact in orders(page(told), ASK) if isinstance(fact, Revenue)]
+    assert amounts == [Decimal(10), Decimal(-10)]
+
+
+def test_an_item_that_is_not_paid_by_use_has_no_running_total() -> None:
+    """404 is an answer there and nowhere else: lists that are not found are a failure to be told."""
+    said = Said(404, {}, b'{"errors": [{"status": "404", "title": "Not Found"}]}')
+    found = declared(PROVIDER, CURRENT_USAGE, said)
+    assert found is not None
+    assert found.means == "empty"
+    for endpoint in (ORDERS, ITEMS, RECORDS):
+        assert declared(PROVIDER, endpoint, said) is None
+        assert default(said).means == "not_offered"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"message": "Unauthenticated."}',
+        b'{"error": "Unauthenticated."}',
+        b'{"jsonapi": {"version": "1.0"}, "errors": [{"status": "401", "title": "x", "detail": "Unauthenticated."}]}',
+    ],
+)
+def test_each_shape_of_a_refusal_is_read(body: bytes) -> None:
+    """The vendor has three, and each gives its words to the error."""
+    said = Said(401, {}, body)
+    refusal = declared(PROVIDER, ORDERS, said)
+    assert refusal is not None
+    told = error(PROVIDER, ORDERS, said, refusal)
+    assert told.code == "access_denied"
+    assert "Unauthenticated." in told.message
+
+
+def test_every_request_names_its_media_type() -> None:
+    """Without both headers the vendor does not answer; the key goes as a bearer, 300 times a minute at most."""
+    assert PROVIDER.headers == dict.fromkeys(("accept", "content-type"), "application/vnd.api+json")
+    assert PROVIDER.auth == Bearer()
+    assert [(rate.requests, rate.seconds) for rate in PROVIDER.rates] == [(300, 60)]
