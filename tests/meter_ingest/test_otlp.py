@@ -128,8 +128,19 @@ def test_other_spans_are_passed_over() -> None:
         {**CHAT, "gen_ai.operation.name": name}
         for name in ("invoke_agent", "create_agent", "execute_tool", "invoke_workflow")
     ]
-    found = read(*others, {"http.request.method": "GET"}, {"gen_ai.operation.name": "chat"}, CHAT)
-    assert (len(found.events), found.rejected, found.passed) == (1, [], 6)
+    found = read(*others, {"http.request.method": "GET"}, CHAT)
+    assert (len(found.events), found.rejected, found.passed) == (1, [], 5)
+
+
+def test_a_call_without_tokens_is_not_free() -> None:
+    """A call that went well and tells no tokens is counted as one that nobody counted; a failed one costs nothing."""
+    silent = {name: of for name, of in CHAT.items() if "usage" not in name}
+    assert quantities(read(silent)) == [{"requests": 1, "uncounted_requests": 1}]
+    for code in (2, "STATUS_CODE_ERROR"):
+        whole = request(silent, status={"code": code})
+        assert read(silent, status={"code": code}).events == []
+        assert otlp.from_protobuf(protobuf(whole), NOW).events == []
+    assert len(read(CHAT, status={"code": 2}).events) == 1
 
 
 def test_the_connection_may_be_named() -> None:

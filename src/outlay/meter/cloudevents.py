@@ -7,7 +7,7 @@ OpenAI-compatible API answered, or its `usage` alone. An event is known by its s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -145,7 +145,7 @@ def _read(envelope: Envelope, now: datetime) -> MeterEvent:
 def _metered(envelope: Envelope, at: datetime | None) -> MeterEvent:
     data = _meter.decode(envelope.data)
     fields: dict[str, Any] = {name: getattr(data, name) for name in MeterData.__struct_fields__}
-    fields["at"] = _first(data.at, at)
+    fields["at"] = _first(data.at, at).astimezone(UTC)
     limits = tuple(msgspec.structs.replace(limit, basis=LimitBasis.HEADER) for limit in data.limits)
     return MeterEvent(**{**fields, "limits": limits, "service_tier": tier(data.service_tier)}, id=_key(envelope))
 
@@ -173,6 +173,8 @@ def _first(*moments: datetime | None) -> datetime:
     found = next((each for each in moments if each is not None), None)
     if found is None:
         raise RejectedError("neither the event nor its data says when it was")
+    if found.tzinfo is None:
+        raise RejectedError("its time has no zone")
     return found
 
 

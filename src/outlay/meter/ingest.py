@@ -108,7 +108,7 @@ class Intake:
                     Reading(
                         connection=connection,
                         provider=event.provider,
-                        at=event.at,
+                        at=event.at.astimezone(UTC),
                         key=metering.key_of(which),
                         limit=told,
                     )

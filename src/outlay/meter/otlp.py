@@ -75,6 +75,7 @@ _READ = {
 """Every attribute that is read, the present name of each first."""
 _NAMES = frozenset(name for names in _READ.values() for name in names)
 _COUNTS = frozenset({"input", "output", "cached", "written", "reasoning"})
+_FAILED = (2, "STATUS_CODE_ERROR")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIME_MAX = 1 << 63
 
@@ -98,11 +99,16 @@ class _Attribute(Struct):
     value: msgspec.Raw = msgspec.Raw(b"null")
 
 
+class _Status(Struct):
+    code: int | str = 0
+
+
 class _Span(Struct):
     trace: str = msgspec.field(default="", name="traceId")
     span: str = msgspec.field(default="", name="spanId")
     end: int | str = msgspec.field(default=0, name="endTimeUnixNano")
     attributes: list[_Attribute] | None = None
+    status: _Status | None = None
 
 
 class _Scope(Struct):
@@ -129,6 +135,7 @@ class Span(NamedTuple):
     span: str
     end_nanos: int
     attributes: dict[str, str | int]
+    failed: bool = False
 
 
 _request = msgspec.json.Decoder(_Request)
@@ -166,7 +173,8 @@ def _json_spans(request: _Request) -> Iterator[Span]:
         for scope in one.scopes or ():
             for span in scope.spans or ():
                 own = {**shared, **_json_attributes(span.attributes, _NAMES)}
-                yield Span(span.trace.lower(), span.span.lower(), _whole(span.end), own)
+                failed = span.status is not None and span.status.code in _FAILED
+                yield Span(span.trace.lower(), span.span.lower(), _whole(span.end), own, failed)
 
 
 def _json_attributes(found: Iterable[_Attribute] | None, names: frozenset[str]) -> dict[str, str | int]:
@@ -198,7 +206,8 @@ def _proto_spans(request: Any) -> Iterator[Span]:
         for scope in one.scope_spans:
             for span in scope.spans:
                 own = {**shared, **_proto_attributes(span.attributes, _NAMES)}
-                yield Span(span.trace_id.hex(), span.span_id.hex(), span.end_time_unix_nano, own)
+                failed = span.status.code in _FAILED
+                yield Span(span.trace_id.hex(), span.span_id.hex(), span.end_time_unix_nano, own, failed)
 
 
 def _proto_attributes(found: Any, names: frozenset[str]) -> dict[str, str | int]:
@@ -239,7 +248,8 @@ def _event(span: Span, now: datetime) -> MeterEvent | None:
     operation = values["operation"]
     if operation is not None and operation not in _CALLS:
         return None
-    if values["input"] is None and values["output"] is None:
+    untold = values["input"] is None and values["output"] is None
+    if untold and (operation is None or span.failed):
         return None
     counts: dict[str, Any] = {name: values[name] for name in _COUNTS}
     if any(value is not None and not isinstance(value, int) for value in counts.values()):
@@ -258,6 +268,8 @@ def _event(span: Span, now: datetime) -> MeterEvent | None:
         written=counts["written"],
         reasoning=counts["reasoning"],
     )
+    # A call that went well and tells no tokens used some all the same: that is unknown, and not nothing.
+    quantities = {"requests": Decimal(1), "uncounted_requests": Decimal(1)} if untold else dict(used)
     made = MeterEvent(
         id=f"otlp {span.trace} {span.span}",
         at=_EPOCH + timedelta(microseconds=min(span.end_nanos, _TIME_MAX) // 1000),
@@ -267,7 +279,7 @@ def _event(span: Span, now: datetime) -> MeterEvent | None:
         service_tier=tier(texts["tier"]),
         operation=_CALLS.get(str(operation)) if operation else None,
         context_tokens=counts["input"],
-        quantities=dict(used),
+        quantities=quantities,
     )
     return check(made, now)
 
