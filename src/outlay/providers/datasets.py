@@ -146,6 +146,8 @@ class Endpoint(Generic[Page]):
     """Begins with "/"; `{variable}` is filled from the provider's `variables` and the fan-out item."""
     page: type[Page]
     facts: Callable[[Page, Ask], Iterable[Fact | Problem]]
+    window: Window = _THE_PRESENT
+    pages: Pages = _ONE_PAGE
     host: str = ""
     """Scheme and host where they are others than the provider's; a connection's `base_url` replaces them too."""
     scopes: tuple[str, ...] = ()
@@ -153,8 +155,6 @@ class Endpoint(Generic[Page]):
     talk: Talk | None = None
     """Holds a conversation instead of asking once: a job is started, waited for and read. `path` and `body` are then
     what its main request looks like, and `pages` is not used."""
-    window: Window = _THE_PRESENT
-    pages: Pages = _ONE_PAGE
     query: Mapping[str, str | int | tuple[str, ...]] = field(default_factory=dict)
     """A tuple is sent as repeated `name` parameters; write the brackets into the name where the vendor wants them."""
     query_options: Mapping[str, str] = field(default_factory=dict)
