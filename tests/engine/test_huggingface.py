@@ -356,3 +356,46 @@ def test_a_stream_that_fails_costs_only_its_gauges(fault: str, code: str, bench:
     one.simulator.faults.clear()
     assert one.sync().connections[0].state == "ok"
     assert one.rows("SELECT count(*) FROM limits WHERE kind = 'storage'") == [(4,)]
+
+
+# ── what is never added ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_no_wallet_is_made_of_credits_or_limits(bench: Make) -> None:
+    """The balance is on a page for people alone: none is told, and no limit claims to come back when a window ends."""
+    one = made(bench)
+    one.sync()
+    assert one.rows("SELECT count(*) FROM balances") == [(0,)]
+    assert one.rows("SELECT count(*) FROM limits WHERE kind = 'spend' AND resets_at IS NOT NULL") == [(0,)]
+
+
+def test_every_charge_is_the_vendors_own_figure(bench: Make) -> None:
+    """Nothing is priced from tokens or lists; invoices, gauges and breakdowns add nothing to it."""
+    one = made(bench)
+    one.sync()
+    assert one.rows("SELECT DISTINCT x_Basis FROM charges") == [("billed",)]
+    assert {name for (name,) in one.rows("SELECT DISTINCT x_Dataset FROM charges")} == {
+        "usage", "organization_usage", "credits", "organization_credits", "compute", "organization_compute",
+    }  # fmt: skip
+    assert one.rows("SELECT count(*) > 0 FROM invoices") == [(True,)]
+
+
+def test_an_unknown_product_is_a_run_like_any_other(bench: Make) -> None:
+    """The list of products grows often: what is not known costs what it costs."""
+    one = made(bench)
+    one.simulator.faults.add("unknown_enums", path="*billing/usage")
+    report = one.sync()
+    assert report.connections[0].state == "ok", report.to_json()
+    assert charges(one) == true_charges(one)
+
+
+def test_a_bill_that_is_counted_from_another_day_is_told_and_not_counted_twice(bench: Make) -> None:
+    """Where the billing period ended and no other has begun, the month is missing and everything else is right."""
+    one = made(bench)
+    one.sync()
+    before = charges(one)
+    account = one.world.account("huggingface")
+    account.billing_period = (date(2026, 10, 15), date(2026, 11, 15))
+    report = one.sync()
+    assert problems(report) == {"compute": {"another_span"}, "organization_compute": {"another_span"}}
+    assert charges(one) == before

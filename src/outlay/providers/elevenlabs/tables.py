@@ -237,6 +237,7 @@ _OTHER_BILLING = (
     # A malformed question is answered 422; these are the vendor's ways to say that the other endpoint is meant.
     Refusal(401, "permission_missing", contains="missing_permissions", hint="The key lacks workspace analytics."),
     Refusal(400, "out_of_quota", contains="quota_exceeded"),
+    Refusal(403, "out_of_quota", contains="payment_required", hint="Look at the payment method."),
     Refusal(400, "not_offered", hint=NOT_HERE),
     Refusal(403, "not_offered", hint=NOT_HERE),
 )

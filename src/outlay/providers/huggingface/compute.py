@@ -76,33 +76,44 @@ def compute(page: Report, ask: Ask) -> Iterator[Charge | Problem]:
     Null:   a run that goes on has no end and is counted up to this day's; one without a start fills the period.
     Source: https://huggingface.co/docs/hub/billing
     """
+    try:
+        billing = Period.of_text(page.period.period_start, page.period.period_end)
+    except ValueError as error:
+        yield Problem(code="period_refused", says=str(error), hint=UPDATE, period=ask.period)
+        return
+    if not (ask.period.start <= billing.start and billing.end <= ask.period.end):
+        # Its runs would be counted in two months, or those of the month's other billing period would be missing.
+        yield Problem(
+            code="another_span",
+            says=f"the billing period is {billing.first_day} to {billing.end_day}, and not within the month",
+            hint="What was committed before is kept. Where it stays so, enter what Spaces and Endpoints cost.",
+            period=ask.period,
+        )
+        return
     for service, items in ((SPACES, page.usage.spaces), (ENDPOINTS, page.usage.endpoints)):
         for item in items:
             if item.product.startswith("jobs/"):
                 continue
             try:
-                period = _period(item, page.period, ask)
-                if period is not None:
-                    yield _charge(item, service, period, ask)
+                yield _charge(item, service, _period(item, billing, ask), ask)
             except ValueError as error:
                 yield Problem(
                     code="amount_refused", says=str(error), where=item.product, hint=UPDATE, period=ask.period
                 )
 
 
-def _period(item: Item, billing: BillingPeriod, ask: Ask) -> Period | None:
-    """Return when a run took place within the asked months; None for one that lies outside of them."""
-    start = parse_time(item.started_at or billing.period_start)
+def _period(item: Item, billing: Period, ask: Ask) -> Period:
+    """Return when a run took place within the billing period. Raises: ValueError for one that did not."""
+    start = max(parse_time(item.started_at) if item.started_at else billing.start, billing.start)
+    if start >= billing.end:
+        raise ValueError(f"a run began on {start:%Y-%m-%d}, after its billing period")
     end = parse_time(item.stopped_at) if item.stopped_at else _running(item, billing, ask)
-    start = max(start, parse_time(billing.period_start), ask.period.start)
-    if start >= ask.period.end:
-        return None
-    return Period(start, max(min(end, parse_time(billing.period_end)), start + timedelta(seconds=1)))
+    return Period(start, max(min(end, billing.end), start + timedelta(seconds=1)))
 
 
-def _running(item: Item, billing: BillingPeriod, ask: Ask) -> datetime:
+def _running(item: Item, billing: Period, ask: Ask) -> datetime:
     if item.started_at is None:
-        return parse_time(billing.period_end)
+        return billing.end
     return midnight(day_of(ask.observed_at) + timedelta(days=1))
 
 

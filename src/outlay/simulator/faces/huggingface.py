@@ -100,7 +100,7 @@ def report(ask: Ask) -> Answer:
     if ask.query.one("periodId") is not None:
         raise Refusal(404, "Unknown period")
     ask.query.finish()
-    first, end = _month(account)
+    first, end = account.billing_period or _month(account)
     usage: dict[str, list[dict[str, Any]]] = {}
     for day, event in account.events(owner, first, end, RUN):
         usage.setdefault(event.product[0], []).append(_run(account, day, event))

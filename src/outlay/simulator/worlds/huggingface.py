@@ -56,6 +56,8 @@ class HuggingFaceAccount(Account):
         self.owners = (USER,) if plot.empty else (USER, ACME)
         for owner in self.owners:
             self.diaries[owner] = Diary(plot, lambda day, _, owner=owner: self._day(owner, day), doubled)  # type: ignore[misc]
+        self.billing_period: tuple[date, date] | None = None
+        """The present billing period where it is no calendar month."""
         self.pending = 0
         """Requests of today that are booked with a placeholder and will be dropped."""
         self.spend_limits = {} if plot.empty else {next(iter(self.groups)): {"total": 50_000, "jobs": 0}}
