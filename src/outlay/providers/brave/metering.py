@@ -84,7 +84,7 @@ def answers(seen: Seen) -> Iterator[Counted]:
     if not _answered(seen):
         return
     model, tokens, text = seen.model, None, []
-    for document in seen.documents:
+    for document in filter(_is_object, seen.documents):  # a stream's last event is a word of its own
         said = msgspec.json.decode(document, type=Answer)
         model, tokens = said.model or model, said.usage or tokens
         pieces = (piece for choice in said.choices for piece in (choice.delta, choice.message))
@@ -99,9 +99,9 @@ def answers(seen: Seen) -> Iterator[Counted]:
         "output_tokens": told.tokens_out,
     }
     quantities = {meter: exact(figure) for meter, figure in figures.items() if figure}
-    if any(figure < 0 for figure in quantities.values()) or (told.total_cost or 0) < 0:
-        raise ValueError("an answer says it used less than nothing")
     cost = None if told.total_cost is None else Money(exact(told.total_cost), "USD")
+    if any(figure < 0 for figure in quantities.values()) or (cost is not None and cost.amount < 0):
+        raise ValueError("an answer says it used less than nothing")
     yield Counted(quantities, model=model, cost=cost)
 
 
@@ -129,16 +129,22 @@ def _decimal(count: int | None) -> Decimal | None:
 
 
 def _answered(seen: Seen) -> bool:
-    json = any(document.lstrip()[:1] == b"{" for document in seen.documents)
-    ours = any(name in seen.headers for name in (*HEADERS, *USAGE_HEADERS))
-    return 200 <= seen.status < 300 and (json or ours)  # noqa: PLR2004
+    if not 200 <= seen.status < 300:  # noqa: PLR2004
+        return False
+    if seen.documents:
+        return any(map(_is_object, seen.documents))
+    return any(name in seen.headers for name in (*HEADERS, *USAGE_HEADERS))
+
+
+def _is_object(document: bytes) -> bool:
+    return document.lstrip()[:1] == b"{"
 
 
 def limits(seen: Seen) -> Iterator[Limit]:
     """Turn an answer's headers, and the counters of a refusal, into limits of the subscription."""
     found = windows(seen.headers, seen.observed_at)
     if seen.status == _REFUSED:
-        for document in seen.documents:
+        for document in filter(_is_object, seen.documents):
             found = counters(refused(document), found)
     yield from found
 

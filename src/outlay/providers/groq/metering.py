@@ -147,7 +147,7 @@ def limits(seen: Seen) -> Iterator[Limit]:
     told = list(header_limits(seen.headers, seen.observed_at, seen.model))
     yield from told
     if seen.status == _REFUSED:
-        for document in seen.documents:
+        for document in seen.documents[:1]:
             yield from said_limits(error_message(document), told)
 
 

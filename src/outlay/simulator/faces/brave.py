@@ -110,12 +110,12 @@ def answers(ask: Ask) -> Answer:
     model, bill = str(said.get("model", "brave")), _account(ask).bill(ask.now.date())
     usage = _usage(bill)
     if said.get("stream", True):
-        return Answer(_stream(model, usage).encode(), media_type="text/event-stream")
+        return Answer(_stream(model, usage).encode(), media_type="text/event-stream; charset=utf-8")
     tokens = {"prompt_tokens": bill.tokens_in, "completion_tokens": bill.tokens_out,
               "total_tokens": bill.tokens_in + bill.tokens_out}  # fmt: skip
     choice = {"index": 0, "message": {"role": "assistant", "content": _RESULT}, "finish_reason": "stop"}
     body = {"id": "sim", "object": "chat.completion", "model": model, "choices": [choice], "usage": tokens}
-    return Answer(to_json(body), headers={name: f"{value}" for name, value in usage.items()})
+    return Answer(to_json(body), headers={name.lower(): f"{value}" for name, value in usage.items()})
 
 
 def _usage(bill: Bill) -> dict[str, Any]:
