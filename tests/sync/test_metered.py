@@ -434,3 +434,15 @@ def test_any_course_of_events_ends_in_the_same_ledger(tmp_path: Path, seed: int)
                 settled(ledger)
         settled(ledger)
         assert costs(ledger) == whole
+
+
+def test_an_answer_says_that_costs_are_not_whole(ledger: Ledger) -> None:
+    """Spend names the days of which something had no price; usage is whole, and says so by saying nothing."""
+    take(ledger, event("a", model="model-x"), event("b"), event("c", at=YESTERDAY))
+    settled(ledger)
+    query = Query(from_=YESTERDAY.date())
+    (lack,) = spend(ledger, query, clock=clock).incomplete
+    assert (lack.connection, lack.dataset, lack.why) == ("openai", "metered", "unpriced_meter")
+    assert lack.period == (TODAY, TODAY + timedelta(days=1))
+    assert "list of your own" in lack.hint
+    assert usage(ledger, query, clock=clock).incomplete == ()

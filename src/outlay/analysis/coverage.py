@@ -11,7 +11,9 @@ from outlay.analysis.answer import Incomplete
 from outlay.analysis.query import Query
 from outlay.clock import Clock, day_of, midnight, month_start
 from outlay.errors import OutlayError
-from outlay.model.facts import Charge, Revenue, Usage
+from outlay.model.facts import Charge, Name, Revenue, Usage
+from outlay.model.metering import LACKING, METERED
+from outlay.model.terms import ENTRY
 from outlay.providers import PROVIDERS
 from outlay.providers.base import Dataset
 from outlay.providers.differences import HINTS
@@ -21,6 +23,7 @@ from outlay.store.standing import Standing, moment
 NOT_SYNCED = "not_synced"
 NEVER_SYNCED = "never_synced"
 ANY = "*"
+_TERMS = f"entered.{ENTRY}."
 _DAILY = frozenset({Charge, Usage, Revenue})
 """Facts a vendor has for every day, so that none at all is a gap; a reading may be nothing."""
 _NOT_SYNCED_HINT = "Run `outlay sync {connection}`; days before the first synced one need `--since DAY`."
@@ -122,6 +125,8 @@ class Coverage(msgspec.Struct, frozen=True):
 
     def yields(self, connection: str, name: str, kinds: Sequence[type]) -> bool:
         """Tell whether a dataset may hold facts of one of some kinds; one that is not described may hold any."""
+        if name.startswith(_TERMS):
+            return Name in kinds
         dataset = self.dataset(connection, name)
         return dataset is None or not set(kinds).isdisjoint(dataset.yields)
 
@@ -170,11 +175,7 @@ def days_between(first: date, end: date) -> Iterator[date]:
         yield first + timedelta(days=offset)
 
 
-_DATASETS = {
-    (provider.id, dataset.name): dataset
-    for provider in PROVIDERS
-    for dataset in (*provider.datasets, *(estimate.dataset for estimate in provider.estimates))
-}
+_DATASETS = {(provider.id, dataset.name): dataset for provider in PROVIDERS for dataset in provider.all_datasets}
 
 
 def gaps(ledger: Ledger, query: Query, kinds: Sequence[type], clock: Clock) -> tuple[Incomplete, ...]:
@@ -199,6 +200,8 @@ def gaps_of(coverage: Coverage, query: Query, kinds: Sequence[type], clock: Cloc
         spoken.add(connection)
         if (wanted and dataset not in wanted) or not coverage.yields(connection, dataset, kinds):
             continue
+        if dataset == METERED and Charge not in kinds:
+            continue  # what metered use can lack is its price
         found += _gaps(coverage, spans_, first, to)
     found += _silent(query, coverage, spoken, first, to)
     if not set(kinds).isdisjoint(_DAILY):
@@ -304,7 +307,7 @@ def hint_for(code: str, connection: str) -> str:
 
 
 def _hints() -> dict[str, str]:
-    found, waiting = dict(HINTS), [OutlayError]
+    found, waiting = {**HINTS, **LACKING}, [OutlayError]
     while waiting:
         error = waiting.pop()
         found[error.code] = error.default_hint

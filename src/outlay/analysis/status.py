@@ -18,8 +18,10 @@ from outlay.analysis.reconcile import Mismatch, mismatches
 from outlay.analysis.runout import run_outs
 from outlay.analysis.spend import spend_sql
 from outlay.clock import Clock, day_of, month_start, system_clock
+from outlay.errors import TermsMissingError
 from outlay.model.basis import Basis
 from outlay.model.facts import Charge, Frequency
+from outlay.model.metering import LACKING
 from outlay.store import Ledger
 
 _BY = ("connection", "day", "fee")
@@ -249,7 +251,7 @@ def _checked_at(spans: Sequence[Span]) -> datetime | None:
 
 
 def _stale_since(spans: Sequence[Span]) -> datetime | None:
-    return min((span.since for span in spans if span.since), default=None)
+    return min((span.since for span in spans if span.since and span.problem not in LACKING), default=None)
 
 
 def _failures(spans: Sequence[Span]) -> list[Trouble]:
@@ -263,11 +265,19 @@ def _failures(spans: Sequence[Span]) -> list[Trouble]:
         Trouble(
             code=problem,
             where=dataset,
-            says=f"{count} partition{'s' if count > 1 else ''} could not be fetched",
+            says=_says(problem, count),
             hint=hint_for(problem, spans[0].connection),
         )
         for (dataset, problem), count in sorted(counts.items())
     ]
+
+
+def _says(problem: str, count: int) -> str:
+    if problem in LACKING:
+        return f"the cost of {count} day{'s' if count > 1 else ''} is not whole"
+    if problem == TermsMissingError.code:
+        return f"the fees of {count} day{'s' if count > 1 else ''} are unknown"
+    return f"{count} partition{'s' if count > 1 else ''} could not be fetched"
 
 
 def _mismatches(wrong: Sequence[Mismatch]) -> list[Trouble]:

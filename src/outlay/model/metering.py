@@ -60,6 +60,17 @@ def context_band(tokens: int) -> int:
     return CONTEXT_EDGES[position - 1] if position else 0
 
 
+METERED = "metered"
+"""The dataset that metered use stands in."""
+UNPRICED, PARTLY_STATED = "unpriced_meter", "costs_partly_stated"
+LACKING = {
+    UNPRICED: "The use is in the ledger without a cost. Add its price to a list of your own below prices/ in the data "
+    "folder; the next sync prices it.",
+    PARTLY_STATED: "What is stated is shown; `--basis priced` shows what price lists make of the other calls.",
+}
+"""Why the cost of metered use may be more than is shown, and what to do about it; of the use nothing is missing."""
+
+
 class MeterEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One use, as it was observed where it happened.
 

@@ -1,7 +1,7 @@
 """Operational state: which partition holds which batch, who is syncing what, and how runs ended.
 
 SQLite beside the tables unless a URL names a server. The tables are the truth: what is here can be built again from
-the `batches` table, except leases and runs, which matter to the present only.
+the `batches` table, except leases and runs, which matter to the present only, tokens, and what meter events add up to.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from outlay.meter.ingest import LATE_DAYS, Intake, Taken, attribution
 from outlay.meter.spool import pending
 from outlay.model.batch import Account, Batch, Committed, Partition
 from outlay.model.facts import Fact, LimitBasis
-from outlay.model.metering import MeterEvent
+from outlay.model.metering import LACKING, METERED, PARTLY_STATED, UNPRICED, MeterEvent
 from outlay.model.period import Period
 from outlay.model.problem import Problem, Severity
 from outlay.providers.base import Provider
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-METERED, LIMITS = "metered", "metered.limits"
+LIMITS = "metered.limits"
 BY = "meter"
 LEASE_SECONDS = 120
 _TOGETHER = 1000
@@ -227,7 +227,8 @@ class _Settler:
             made = facts_of(
                 metering.totals_of(self._ledger.state, day), work.provider, period, self._prices, work.part_of
             )
-            batches += self._batch(work, work.usage, Partition(work.name, METERED, period), made.facts)
+            partition = Partition(work.name, METERED, period)
+            batches += self._batch(work, work.usage, partition, made.facts, lacks=made.lacks)
             batches += self._limits(work, day, period)
             for lack, quantity in made.unpriced.items():
                 work.unpriced[lack] = work.unpriced.get(lack, Decimal(0)) + quantity
@@ -265,8 +266,9 @@ class _Settler:
         partition: Partition,
         facts: Sequence[Fact],
         at: datetime | None = None,
+        lacks: str | None = None,
     ) -> list[Batch]:
-        before, seal, now = work.known.get(partition), digest(facts), self._clock()
+        before, seal, now = work.known.get(partition), digest(facts, lacks), self._clock()
         report.partitions += 1
         report.fetched += 1
         report.facts += len(facts)
@@ -316,21 +318,20 @@ def _tell(work: _Work, report: ConnectionReport) -> None:
 def _unpriced(lacking: dict[tuple[str | None, str, str], Decimal]) -> Iterator[Problem]:
     for (model, meter, why), quantity in sorted(lacking.items(), key=repr):
         yield Problem(
-            code="unpriced_meter",
+            code=UNPRICED,
             says=f"{quantity.normalize():f} {meter} of {model or 'no model'} have no price: {why}",
             where=f"{model or 'no model'}, {meter}",
-            hint="The usage is in the ledger without a cost. Add a price in a list of your own below prices/ in the "
-            "data folder; the next sync prices it.",
+            hint=LACKING[UNPRICED],
             severity=Severity.WARNING,
         )
 
 
 def _both(period: Period) -> Problem:
     return Problem(
-        code="costs_partly_stated",
+        code=PARTLY_STATED,
         says="some calls state what they cost and others do not",
         where=f"{period.first_day}",
-        hint="`outlay spend` shows what is stated; `--basis priced` shows what price lists make of the others.",
+        hint=LACKING[PARTLY_STATED],
         severity=Severity.WARNING,
         period=period,
     )

@@ -14,7 +14,7 @@ import msgspec
 
 from outlay.model.basis import Basis
 from outlay.model.facts import Charge, Usage
-from outlay.model.metering import METERS
+from outlay.model.metering import METERS, PARTLY_STATED, UNPRICED
 from outlay.model.money import Money, exact, plus
 from outlay.model.period import Period
 from outlay.pricing.meters import Line, Unpriced, Use
@@ -40,6 +40,11 @@ class Made:
     unpriced: dict[tuple[str | None, str, str], Decimal] = field(default_factory=dict)
     both: bool = False
     """Whether some calls of a service state their own cost while others are priced or have no price."""
+
+    @property
+    def lacks(self) -> str | None:
+        """Return why the day's cost may be more than its charges say; None where it is not."""
+        return UNPRICED if self.unpriced else PARTLY_STATED if self.both else None
 
 
 class _Kind(msgspec.Struct, frozen=True):
