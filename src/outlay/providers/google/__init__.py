@@ -32,6 +32,7 @@ from outlay.providers.google import bigquery
 from outlay.providers.google.accounts import ACCOUNTS, BUDGETS, PROJECTS
 from outlay.providers.google.bigquery import Result
 from outlay.providers.google.patience import seconds
+from outlay.providers.google.prices import SKUS
 from outlay.providers.google.quotas import GEMINI, VERTEX
 from outlay.providers.google.rows import NO_SERVICE, charges
 
@@ -110,6 +111,10 @@ PROVIDER = Provider(
         ),
         Dataset("budgets", "Budgets and spend caps", (Budget, Limit), (BUDGETS,), grain="reading"),
         Dataset("gemini_quotas", "Quotas of the Gemini API", (Limit,), (GEMINI,), grain="reading", keep_hours=6),
+        Dataset(
+            "gemini_prices", "Public price list of the Gemini API", (Name,), (SKUS,), grain="names", keep_hours=20,
+            default=False, optional=True, kinds=("sku",),
+        ),
         Dataset(
             "vertex_quotas", "Quotas of Vertex AI", (Limit,), (VERTEX,), grain="reading", keep_hours=6, default=False,
         ),
