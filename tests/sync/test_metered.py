@@ -386,6 +386,24 @@ def test_a_lost_state_never_makes_a_day_smaller(ledger: Ledger, home: Path) -> N
         assert report.connections[0].state == "partial"
 
 
+def test_an_older_state_never_makes_a_day_smaller(ledger: Ledger, home: Path, tmp_path: Path) -> None:
+    """Where the state is from before some events of a committed day, what stands is kept too."""
+    take(ledger, event("a"))
+    settled(ledger)
+    ledger.backup(tmp_path / "backup")
+    take(ledger, event("b"))
+    settled(ledger)
+    ledger.close()
+    for path in home.glob("state.sqlite*"):
+        path.unlink()
+    (tmp_path / "backup" / "state.sqlite").rename(home / "state.sqlite")
+    with Ledger.open(home, clock=clock) as older:
+        take(older, event("c"))
+        report = settled(older)
+        assert [problem.code for problem in report.connections[0].datasets[0].problems] == ["metered_elsewhere"]
+        assert [row[-1] for row in costs(older)] == [Decimal("0.006")]
+
+
 def test_a_connection_that_changes_its_provider_is_told(ledger: Ledger) -> None:
     """Two providers' events of one day at one name: the first stands, the second waits and is told."""
     take(ledger, event("a", connection="main"), main="openai")

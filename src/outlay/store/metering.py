@@ -66,7 +66,7 @@ days = sa.Table(
     sa.Column("settled", sa.BigInteger),
     sa.Column("part_of", sa.Text),
     sa.Column("lacking", sa.Boolean, nullable=False),
-    sa.Column("begun", sa.Boolean, nullable=False),
+    sa.Column("sealed", sa.Text),
 )
 
 readings = sa.Table(
@@ -129,8 +129,9 @@ class Day(msgspec.Struct, frozen=True, kw_only=True):
     part_of: str | None
     lacking: bool
     """Whether some of it had no price when it was last committed."""
-    begun: bool
-    """Whether this very database has ever begun to commit it."""
+    sealed: tuple[str, ...] = ()
+    """The digests by which this very database knows what the tables hold of it: the one before and the one after the
+    last commit it began. What stands there under another digest holds more than is known here."""
 
     @property
     def due(self) -> bool:
@@ -221,7 +222,7 @@ def _add(connection: sa.Connection, made: _Statements, added: Added) -> None:
     connection.execute(
         made.touch,
         [
-            {"connection": name, "provider": provider, "day": day, "taken": 1, "lacking": False, "begun": False}
+            {"connection": name, "provider": provider, "day": day, "taken": 1, "lacking": False}
             for name, provider, day in sorted(touched)
         ],
     )
@@ -291,7 +292,7 @@ def all_days(state: State, connection: str | None = None) -> list[Day]:
             settled=row.settled,
             part_of=row.part_of,
             lacking=row.lacking,
-            begun=row.begun,
+            sealed=tuple((row.sealed or "").split()),
         )
         for row in state.read(query)
     ]
@@ -335,12 +336,15 @@ def limits_of(state: State, day: Day) -> list[tuple[datetime, Limit]]:
 # ── how far it has come ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def begin(state: State, chosen: Sequence[Day]) -> None:
-    """Note before the commit that these days are this database's own. Raises: StoreError."""
+def begin(state: State, seals: Mapping[Day, Sequence[str]]) -> None:
+    """Note before the commit by which digests days will be known: as they stand, and as they are to be.
+
+    Raises: StoreError.
+    """
     with state.write() as connection:
-        for day in chosen:
-            if not day.begun:
-                connection.execute(sa.update(days).where(_is(day)).values(begun=True))
+        for day, sealed in seals.items():
+            if day.sealed != tuple(sealed):
+                connection.execute(sa.update(days).where(_is(day)).values(sealed=" ".join(sealed)))
 
 
 def settled(state: State, day: Day, *, part_of: str | None, lacking: bool) -> None:

@@ -218,17 +218,23 @@ class _Settler:
         return _Work(name, described(provider), self._whole(name, provider), known)
 
     def _commit(self, work: _Work, days: Sequence[Day]) -> None:
-        sound = [day for day in days if day.begun or not self._foreign(work, day)]
-        metering.begin(self._ledger.state, sound)
+        seals: dict[Day, Sequence[str]] = {}
         batches: list[Batch] = []
         lacking: set[Day] = set()
-        for day in sound:
+        for day in days:
             period = Period.of_day(day.day)
+            before = work.known.get(Partition(work.name, METERED, period))
+            if before is not None and before.digest not in day.sealed:
+                work.usage.partitions += 1
+                work.usage.tell([_foreign(period)])
+                continue
             made = facts_of(
                 metering.totals_of(self._ledger.state, day), work.provider, period, self._prices, work.part_of
             )
             partition = Partition(work.name, METERED, period)
-            batches += self._batch(work, work.usage, partition, made.facts, lacks=made.lacks)
+            after = self._batch(work, work.usage, partition, made.facts, lacks=made.lacks)
+            seals[day] = [each.digest for each in (before, *after) if each is not None]
+            batches += after
             batches += self._limits(work, day, period)
             for lack, quantity in made.unpriced.items():
                 work.unpriced[lack] = work.unpriced.get(lack, Decimal(0)) + quantity
@@ -236,20 +242,12 @@ class _Settler:
                 work.usage.tell([_both(period)])
             if made.unpriced:
                 lacking.add(day)
+        metering.begin(self._ledger.state, seals)
         if batches:
             account = Account(connection=work.name, provider=work.provider.id)
             self._ledger.commit(account, batches)
-        for day in sound:
+        for day in seals:
             metering.settled(self._ledger.state, day, part_of=work.part_of, lacking=day in lacking)
-
-    def _foreign(self, work: _Work, day: Day) -> bool:
-        """Tell whether the tables hold a day of another state database, and more than this one knows of it."""
-        period = Period.of_day(day.day)
-        if not {Partition(work.name, METERED, period), Partition(work.name, LIMITS, period)} & work.known.keys():
-            return False
-        work.usage.partitions += 1
-        work.usage.tell([_foreign(period)])
-        return True
 
     def _limits(self, work: _Work, day: Day, period: Period) -> list[Batch]:
         found = metering.limits_of(self._ledger.state, day)
@@ -304,7 +302,7 @@ def _chunks(days: Sequence[Day]) -> Iterator[Sequence[Day]]:
 def _by_provider(days: Sequence[Day]) -> tuple[list[Day], list[Day]]:
     """Return the days that another provider has at the same connection already, and all others."""
     owners: dict[object, str] = {}
-    for day in sorted(days, key=lambda each: (not each.begun, each.provider)):
+    for day in sorted(days, key=lambda each: (not each.sealed, each.provider)):
         owners.setdefault(day.day, day.provider)
     clashing = [day for day in days if owners[day.day] != day.provider]
     return clashing, [day for day in days if owners[day.day] == day.provider]
@@ -340,7 +338,7 @@ def _both(period: Period) -> Problem:
 def _foreign(period: Period) -> Problem:
     return Problem(
         code="metered_elsewhere",
-        says="the ledger holds metered use of this day that this state database knows nothing of",
+        says="the ledger holds metered use of this day that this state database does not know",
         where=f"{period.first_day}",
         hint="What stands is kept and what came is not added. Restore the state database that took those events.",
         period=period,

@@ -62,7 +62,7 @@ def _days_and_limits() -> None:
         sa.Column("settled", sa.BigInteger),
         sa.Column("part_of", sa.Text),
         sa.Column("lacking", sa.Boolean, nullable=False),
-        sa.Column("begun", sa.Boolean, nullable=False),
+        sa.Column("sealed", sa.Text),
         if_not_exists=True,
     )
     op.create_table(
