@@ -244,7 +244,7 @@ def datasets() -> str:
             f"## {provider.title}",
             table(
                 ("dataset", "what", "yields", "partition", "horizon", "reach", "by default", "endpoints"),
-                map(_dataset, provider.datasets),
+                map(_dataset, provider.all_datasets),
             ),
         ]
     return page("Datasets", *parts)
@@ -259,7 +259,7 @@ def _dataset(dataset: Dataset) -> tuple[str, ...]:
         f"{dataset.horizon_days} d" if dataset.grain in {"day", "month"} else "",
         f"{dataset.lookback_days} d" if dataset.lookback_days is not None else "",
         _yes(dataset.default) + (", where the options ask for it" if dataset.when else ""),
-        ", ".join(dict.fromkeys(code(endpoint.path) for endpoint in dataset.endpoints)),
+        ", ".join(dict.fromkeys(code(endpoint.path) for endpoint in dataset.endpoints)) or "none: worked out",
     )
 
 

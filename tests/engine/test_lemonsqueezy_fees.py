@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from outlay import export
 from outlay.analysis import Query, spend, status
+from outlay.model.basis import Basis
 from outlay.model.money import Money
+from outlay.model.period import Period
 from outlay.model.terms import FeeTerms
 from outlay.simulator.worlds.lemonsqueezy import COUNTED, LemonSqueezyAccount, Sale
 from outlay.sync import replay
 from outlay.sync.entries import state_typed, withdraw
-from outlay.sync.entries_facts import fee_terms
+from outlay.sync.entries_facts import Cost, charge, fee_terms
 
 LIVE = "sim-lemonsqueezy-live"
 ONLY: dict[str, Any] = {"providers": ("lemonsqueezy",), "keys": {"lemonsqueezy": LIVE}}
@@ -199,6 +203,43 @@ def test_status_says_what_is_unknown(bench: Make) -> None:
     assert row.spend == ()
     assert [(each.code, each.where) for each in row.trouble] == [("terms_missing", "estimated_fees")]
     assert "enter fee-terms" in row.trouble[0].hint
+    assert row.trouble[0].says == f"the fees of {one.days + 1} days are unknown"
+
+
+def test_terms_alone_are_no_answer(bench: Make) -> None:
+    """A connection with terms that was never synced is missing from the answer, and not without spend."""
+    one = bench(7, **ONLY)
+    enter(one, "5", "0.50")
+    with one.ledger() as ledger:
+        answer = spend(ledger, Query(from_=one.first, to=TODAY), clock=one.clock)
+    assert [(gap.connection, gap.why) for gap in answer.incomplete] == [("lemonsqueezy", "never_synced")]
+
+
+def test_estimates_keep_to_focus_and_are_asked_for(bench: Make, tmp_path: Path) -> None:
+    """An export holds them only where estimated charges are wanted, and then they keep to every version of FOCUS."""
+    one = bench(7, **ONLY)
+    enter(one, "5", "0.50")
+    one.sync()
+    with one.ledger() as ledger:
+        for version in ("1.2", "1.3", "1.4"):
+            wanted: dict[str, Any] = {"from_": one.first, "to": TODAY, "version": version}
+            found = export.focus(ledger, tmp_path / "estimated.csv", bases=(Basis.ESTIMATED,), **wanted)
+            assert found.rows > 0
+            assert found.checked.passed, found.checked.problems
+            assert export.focus(ledger, tmp_path / "stated.csv", **wanted).rows == 0
+
+
+def test_what_is_entered_speaks_instead(bench: Make) -> None:
+    """What the payouts showed is never added to the estimate of the same day."""
+    one = bench(7, **ONLY)
+    enter(one, "5", "0.50")
+    one.sync()
+    day = max(key[0] for key in estimates(one))
+    stated = charge(Cost(Money.of("7.77", "USD"), "Lemon Squeezy"), Period.of_day(day))
+    with one.ledger() as ledger:
+        state_typed(ledger, one.connection("lemonsqueezy"), stated, reason="enter", by="enter", clock=one.clock)
+        rows = spend(ledger, Query(from_=day, to=day + timedelta(days=1)), clock=one.clock).rows
+    assert [(str(row.basis), row.billed_cost) for row in rows] == [("entered", Decimal("7.77"))]
 
 
 def test_terms_read_back_as_they_were_entered() -> None:

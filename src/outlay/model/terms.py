@@ -18,6 +18,8 @@ from outlay.model.money import Money
 
 KIND = "fee_terms"
 """The kind of name under which terms are kept."""
+ENTRY = "fee-terms"
+"""The kind of entry that holds them, and nothing else."""
 _TEXT = re.compile(
     r"(?P<percent>-?[\d.]+) %(?P<extra>(?:, [\w.]+ \+-?[\d.]+ %)*) \+ (?P<fixed>-?[\d.]+) (?P<currency>[A-Z]{3}),"
     r" from (?P<first>\d{4}-\d{2}-\d{2})"

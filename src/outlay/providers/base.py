@@ -238,6 +238,11 @@ class Provider:
         """Return where a service name stands in FOCUS."""
         return self.services.get(name, self.default_service)
 
+    @property
+    def all_datasets(self) -> tuple[Dataset, ...]:
+        """Return the datasets that are asked for and those that are worked out from them."""
+        return (*self.datasets, *(estimate.dataset for estimate in self.estimates))
+
     def dataset(self, name: str) -> Dataset:
         """Return the dataset of that name. Raises: KeyError."""
         found = {dataset.name: dataset for dataset in self.datasets}

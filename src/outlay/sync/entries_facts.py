@@ -25,7 +25,7 @@ from outlay.model.facts import (
 )
 from outlay.model.money import Money
 from outlay.model.period import Period
-from outlay.model.terms import FeeTerms
+from outlay.model.terms import ENTRY, FeeTerms
 from outlay.sync.entries import ENTERED, Typed, cycles, spread
 
 _NAME_MAX = 48
@@ -105,7 +105,7 @@ def fee_terms(
         if not _KIND.fullmatch(kind):
             raise ConfigError(f"{kind[:64]!r} is no kind of payment", hint="See `kind` in `outlay revenue --by kind`.")
     terms = FeeTerms(id=f"{_slug(name)}:{first}", percent=percent, fixed=fixed, first=first, extra=dict(extra or {}))
-    return [Typed(_dataset("fee-terms", f"{name}-{first}"), Period.of_day(first), (terms.name(),))]
+    return [Typed(_dataset(ENTRY, f"{name}-{first}"), Period.of_day(first), (terms.name(),))]
 
 
 def entered_balance(name: str, amount: Decimal, currency: str | None, unit: str | None) -> Balance:

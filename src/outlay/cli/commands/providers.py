@@ -81,7 +81,7 @@ def detail(provider: Provider) -> dict[str, object]:
                 "horizon_days": d.horizon_days,
                 "default": d.default,
             }
-            for d in provider.datasets
+            for d in provider.all_datasets
         ],
         "offers": {name: {"how": offer.how, "note": offer.note} for name, offer in provider.offers.items()},
         "sources": list(provider.sources),
@@ -109,7 +109,7 @@ def _datasets(provider: Provider) -> list[dict[str, object]]:
             "horizon_days": dataset.horizon_days,
             "default": dataset.default,
         }
-        for dataset in provider.datasets
+        for dataset in provider.all_datasets
     ]
 
 
