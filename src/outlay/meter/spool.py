@@ -73,24 +73,25 @@ class Spool:
         self._writing = threading.RLock()
         self._thread: threading.Thread | None = None
 
-    def write(self, event: MeterEvent) -> None:
-        """Put an event on its way to the disk, where it is at most a second later."""
-        self._put(event, 0)
+    def write(self, event: MeterEvent) -> bool:
+        """Put an event on its way to the disk, where it is at most a second later; return whether there was room."""
+        return self._put(event, 0)
 
-    def later(self, work: Work, size: int = 0) -> None:
+    def later(self, work: Work, size: int = 0) -> bool:
         """Let the writer's thread make events; `size` is how many bytes the work holds until then."""
-        self._put(work, size)
+        return self._put(work, size)
 
-    def _put(self, item: MeterEvent | Work, size: int) -> None:
+    def _put(self, item: MeterEvent | Work, size: int) -> bool:
         if len(self._queue) >= self._items_max or self._bytes + size > self._bytes_max:
             self.stats.lose("queue_full")
-            return
+            return False
         self._bytes += size  # a race here misses the bound by a little, which is cheaper than a lock on each call
         self._queue.append((item, size))
         if not self._wake.is_set():
             self._wake.set()
             if self._thread is None:
                 self._start()
+        return True
 
     def _start(self) -> None:
         with self._starting:

@@ -11,6 +11,7 @@ WHAT = {
     "no_thread": "no thread could be started; events are written when the program ends",
     "unreadable": "an answer or an event could not be read",
     "unwatched": "a client or an answer could not be watched",
+    "refused": "a record or a connection was given that no event can hold",
     "encoding": "an answer came in an encoding that cannot be decoded here",
     "too_large": "an answer was larger than what is read for its figures",
 }
