@@ -154,6 +154,8 @@ class GoogleAccount(Account):
         self.diaries = {key: Journal(self, key) for key in self.accounts}
         self.jobs: dict[tuple[str, str], Any] = {}
         """Query jobs by project and id."""
+        self.budgets: dict[str, dict[str, Any]] = {}
+        """Budgets by name, once the first has been asked for."""
         self._restated = 0
 
     def later(self) -> datetime:
@@ -273,16 +275,17 @@ class GoogleAccount(Account):
 
     def _limits(self, key: str) -> list[TrueLimit]:
         return [] if self.plot.empty else [
-            TrueLimit(name, self.accounts[key].id, "spend", amount, self.accounts[key].currency, "month")
-            for name, amount in BUDGETS[key]
+            TrueLimit(name, self.accounts[key].id, "spend", amount, self.accounts[key].currency, period.lower())
+            for name, amount, period in BUDGETS[key]
         ]  # fmt: skip
 
 
 BUDGETS = {
-    USD: (("Gemini prod", Decimal(150)), ("Gemini cap", Decimal("80.5")), ("Cents", Decimal("0.75"))),
-    EUR: (("Everything", Decimal(1200)),),
-}
-"""Budgets of a stated amount: name and amount in the account's currency."""
+    USD: (("Gemini prod", Decimal(150), "MONTH"), ("Gemini cap", Decimal("80.5"), "MONTH"),
+          ("Cents", Decimal("0.75"), "MONTH")),
+    EUR: (("Everything", Decimal(1200), "MONTH"), ("Year plan", Decimal(12000), "YEAR")),
+}  # fmt: skip
+"""Budgets of a stated amount: name, amount in the account's currency, and the period it is for."""
 
 
 def _credits(row: Row, chance: Random) -> tuple[Credit, ...]:

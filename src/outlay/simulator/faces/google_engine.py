@@ -1,0 +1,307 @@
+"""The database behind the simulated BigQuery: the export's rows in DuckDB, and the queries that are read from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from outlay.simulator.faces.base import Refusal, to_json
+from outlay.simulator.shapes import load
+from outlay.simulator.worlds.google import GoogleAccount
+from outlay.simulator.worlds.google_rows import MAKERS, pricing, stamp, tables
+
+if TYPE_CHECKING:
+    import duckdb
+    from sqlglot import exp
+
+PROJECT, DATASET, LOCATION = "sim-billing", "billing", "EU"
+MEBIBYTE = 2**20
+_LEAST = 10 * MEBIBYTE
+_TYPES = {"STRING": "VARCHAR", "FLOAT": "DOUBLE", "NUMERIC": "DECIMAL(38,9)", "TIMESTAMP": "TIMESTAMPTZ",
+          "BOOLEAN": "BOOLEAN", "INTEGER": "BIGINT", "DATE": "DATE"}  # fmt: skip
+_WIDTHS = {"STRING": 14, "NUMERIC": 16, "BOOLEAN": 1}
+_PARAMETERS = {"STRING": "TEXT", "INT64": "BIGINT", "INTEGER": "BIGINT", "FLOAT64": "DOUBLE", "BOOL": "BOOLEAN",
+               "NUMERIC": "DECIMAL(38, 9)", "BIGNUMERIC": "DECIMAL(38, 18)", "DATE": "DATE",
+               "TIMESTAMP": "TIMESTAMPTZ"}  # fmt: skip
+_FLAT = {"VARCHAR": "STRING", "DOUBLE": "FLOAT", "FLOAT": "FLOAT", "BOOLEAN": "BOOLEAN", "DATE": "DATE",
+         "TIMESTAMP": "TIMESTAMP", "TIMESTAMP WITH TIME ZONE": "TIMESTAMP", "JSON": "STRING"}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a query came to. Null: `rows` of None belong to a dry run."""
+
+    fields: Sequence[Mapping[str, Any]]
+    rows: Sequence[Sequence[Any]] | None
+    processed: int
+    billed: int
+
+
+def fields_of(account: GoogleAccount, kind: str) -> list[dict[str, Any]]:
+    """Return the columns of a kind of table; some customers' money is NUMERIC."""
+    fields: list[dict[str, Any]] = load("google")["tables"][kind]
+    return [_numeric(each) for each in fields] if account.plot.label == "numeric" else fields
+
+
+def _numeric(each: Mapping[str, Any]) -> dict[str, Any]:
+    inner = {"fields": [_numeric(part) for part in each["fields"]]} if "fields" in each else {}
+    money = each["type"] == "FLOAT" and each["name"] != "currency_conversion_rate"
+    return {**each, "type": "NUMERIC" if money else each["type"], **inner}
+
+
+class Database:
+    """The tables of one customer as they stand; each is loaded when a query first reads it."""
+
+    def __init__(self, account: GoogleAccount) -> None:
+        import duckdb
+
+        self._account = account
+        self.tables = tables(account)
+        self._loaded: set[str] = set()
+        self._open = duckdb.connect(":memory:", config={"threads": 1})
+        self._open.execute("SET TimeZone='UTC'")
+        self._open.execute("SET enable_external_access=false")
+
+    def _load(self, name: str, kind: str, key: str) -> None:
+        if name in self._loaded:
+            return
+        self._loaded.add(name)
+        account = self._account.accounts[key]
+        fields = fields_of(self._account, kind)
+        columns = ", ".join(f'"{each["name"]}" {_type(each)}' for each in fields)
+        self._open.execute(f'CREATE TABLE "{name}" ({columns}, _PARTITIONTIME TIMESTAMPTZ, _PARTITIONDATE DATE)')  # noqa: S608
+        if kind == "pricing":
+            rows = pricing(self._account, account)
+        else:
+            rows = [(row.partition, MAKERS[kind](account, row)) for row in self._account.rows(key)]
+        values = [
+            row | {"_PARTITIONTIME": stamp(datetime.combine(day, time())), "_PARTITIONDATE": day} for day, row in rows
+        ]
+        shape = {each["name"]: _shape(each) for each in fields}
+        shape |= {"_PARTITIONTIME": "TIMESTAMPTZ", "_PARTITIONDATE": "DATE"}
+        self._open.execute(f'INSERT INTO "{name}" SELECT x.* FROM (SELECT unnest(from_json(?, ?)) AS x)',  # noqa: S608
+                           [to_json(values).decode(), json.dumps([shape])])  # fmt: skip
+
+    def _one(self, sql: str) -> int:
+        row = self._open.execute(sql).fetchone()
+        return int(row[0]) if row else 0
+
+    def run(self, asked: Question) -> Result:
+        """Run a query, or only weigh it. Raises: Refusal."""
+        import duckdb
+
+        from outlay.simulator.faces.google_sql import Reader, invalid
+
+        tree = _parsed(asked)
+        reader = Reader(lambda table: self._table(table, asked))
+        reader.query(tree)
+        _name(tree)
+        try:
+            processed, billed = self._weigh(reader.reads)
+            relation = self._open.sql(tree.sql("duckdb"))
+            fields = [_field(n, k) for n, k in zip(relation.columns, relation.types, strict=True)]
+            if asked.dry:
+                return Result(fields, None, processed, 0)
+            if asked.most is not None and billed > asked.most:
+                raise Refusal(400, f"Query exceeded limit for bytes billed: {asked.most}. {billed} or higher required.",
+                              reason="bytesBilledLimitExceeded")  # fmt: skip
+            taken = ", ".join(
+                f'epoch_us("{each["name"]}")' if each["type"] == "TIMESTAMP" and each["mode"] != "REPEATED"
+                else f'"{each["name"]}"' for each in fields
+            )  # fmt: skip
+            rows = self._open.execute(f"SELECT {taken} FROM ({tree.sql('duckdb')})").fetchall()  # noqa: S608
+        except duckdb.Error as error:
+            raise invalid(str(error).splitlines()[0]) from None
+        return Result(fields, rows, processed, billed)
+
+    def _table(self, node: exp.Table, asked: Question) -> tuple[str, Sequence[Mapping[str, Any]], bool]:
+        """Return a table by the name a query gives it. Raises: Refusal."""
+        from outlay.simulator.faces.google_sql import invalid
+
+        dataset = node.db or asked.dataset
+        if not dataset:
+            raise invalid(f'Table "{node.name}" must be qualified with a dataset (e.g. dataset.table).')
+        kind = self.tables.get((dataset, node.name))
+        project = node.catalog or asked.project
+        if kind is None or project != PROJECT or asked.location.upper() != LOCATION:
+            known = project == PROJECT and any(dataset == place for place, _ in [*self.tables, (DATASET, "")])
+            what = "Table" if known and asked.location.upper() == LOCATION else "Dataset"
+            name = f"{project}:{dataset}" + (f".{node.name}" if what == "Table" else "")
+            raise Refusal(404, f"Not found: {what} {name} was not found in location {asked.location}",
+                          reason="notFound")  # fmt: skip
+        self._load(node.name, *kind)
+        return node.name, fields_of(self._account, kind[0]), kind[0] != "focus"
+
+    def _weigh(self, reads: Sequence[Any]) -> tuple[int, int]:
+        """Return the bytes read, and those billed: at least ten mebibytes of each table."""
+        processed = billed = 0
+        kinds = {name: kind for (_, name), (kind, _) in self.tables.items()}
+        for read in reads:
+            where = " AND ".join(f"({part.sql('duckdb')})" for part in read.pruning) or "TRUE"
+            rows = self._one(f'SELECT count(*) FROM "{read.table}" AS "{read.alias}" WHERE {where}')  # noqa: S608
+            fields = {each["name"]: each for each in fields_of(self._account, kinds[read.table])}
+            bytes_ = rows * sum(_width(fields, path) for path in read.paths)
+            processed += bytes_
+            billed += max(_LEAST, -(-bytes_ // MEBIBYTE) * MEBIBYTE)
+        return processed, billed
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A query as it was asked. Units: `most` bytes may be billed. Null: None sets no such limit."""
+
+    text: str
+    project: str
+    location: str
+    dataset: str | None = None
+    parameters: Sequence[Mapping[str, Any]] = ()
+    most: int | None = None
+    dry: bool = False
+
+
+def _parsed(asked: Question) -> exp.Expression:
+    """Return the one SELECT of a text, its parameters put in. Raises: Refusal."""
+    import sqlglot
+    from sqlglot import exp
+
+    from outlay.simulator.faces.google_sql import invalid
+
+    try:
+        trees = [tree for tree in sqlglot.parse(asked.text, read="bigquery") if tree is not None]
+    except sqlglot.errors.SqlglotError as error:
+        raise invalid(f"Syntax error: {str(error).splitlines()[0]}") from None
+    if not trees:
+        raise invalid("Syntax error: Unexpected end of statement")
+    if len(trees) != 1 or not isinstance(trees[0], exp.Query):
+        raise Refusal(403, f"Access Denied: Project {asked.project}: the simulator's account may only read",
+                      reason="accessDenied")  # fmt: skip
+    [tree] = trees
+    given = {str(each.get("name", "")).lower(): each for each in asked.parameters}
+    for node in list(tree.find_all(exp.Parameter)):
+        if node.name.lower() not in given:
+            raise invalid(f"Query parameter '{node.name}' not found")
+        parameter = given[node.name.lower()]
+        node.replace(_literal(parameter.get("parameterType", {}), parameter.get("parameterValue", {})))
+    return tree
+
+
+def _literal(kind: Mapping[str, Any], value: Mapping[str, Any]) -> exp.Expression:
+    """Return a parameter as a value of its type. Raises: Refusal."""
+    from sqlglot import exp
+
+    from outlay.simulator.faces.google_sql import invalid
+
+    if kind.get("type") == "ARRAY":
+        inner = kind.get("arrayType", {})
+        items = [_literal(inner, each) for each in value.get("arrayValues", ())]
+        return exp.cast(exp.Array(expressions=items), f"{_PARAMETERS.get(inner.get('type', ''), 'TEXT')}[]",
+                        dialect="duckdb")  # fmt: skip
+    wanted, text = _PARAMETERS.get(str(kind.get("type")).upper()), value.get("value")
+    if wanted is None:
+        raise invalid(f"Invalid parameter type {kind.get('type')}")
+    if text is not None and not isinstance(text, str):
+        raise invalid("Invalid value at 'query_parameters.parameter_value.value' (TYPE_STRING)")
+    return exp.cast(exp.null() if text is None else exp.Literal.string(text), wanted, dialect="duckdb")
+
+
+def _name(tree: exp.Expression) -> None:
+    """Name the columns of a result that have no name of their own: f0_, f1_ and so on."""
+    from sqlglot import exp
+
+    top: Any = tree
+    while not isinstance(top, exp.Select):
+        top = top.this
+    numbers = iter(range(len(top.expressions)))
+    top.set("expressions", [
+        each if isinstance(each, exp.Alias) else exp.alias_(each, f"f{next(numbers)}_", quoted=True)
+        for each in top.expressions
+    ])  # fmt: skip
+
+
+def _type(each: Mapping[str, Any]) -> str:
+    inner = ", ".join(f'"{part["name"]}" {_type(part)}' for part in each.get("fields", ()))
+    return (f"STRUCT({inner})" if inner else _TYPES[each["type"]]) + ("[]" if each["mode"] == "REPEATED" else "")
+
+
+def _shape(each: Mapping[str, Any]) -> Any:
+    inner: Any = {part["name"]: _shape(part) for part in each.get("fields", ())} or _TYPES[each["type"]]
+    return [inner] if each["mode"] == "REPEATED" else inner
+
+
+def _width(fields: Mapping[str, Mapping[str, Any]], path: Sequence[str]) -> int:
+    """Return the bytes a column or a field of it takes; a table's pseudo-columns are free."""
+    each = fields.get(path[0])
+    if each is None:
+        return 0
+    for name in path[1:]:
+        each = next((part for part in each.get("fields", ()) if part["name"] == name), each)
+    return _leaves(each)
+
+
+def _leaves(each: Mapping[str, Any]) -> int:
+    inner = each.get("fields")
+    return sum(map(_leaves, inner)) if inner else _WIDTHS.get(each["type"], 8)
+
+
+def _field(name: str, kind: duckdb.sqltypes.DuckDBPyType) -> dict[str, Any]:
+    """Return the schema of a result's column. Raises: Refusal for what is not simulated."""
+    from outlay.simulator.faces.google_sql import invalid
+
+    if kind.id == "list":
+        return {**_field(name, kind.children[0][1]), "mode": "REPEATED"}
+    base = {"name": name, "mode": "NULLABLE"}
+    if kind.id == "struct":
+        return {**base, "type": "RECORD", "fields": [_field(part, inner) for part, inner in kind.children]}
+    if kind.id == "decimal":
+        scale = dict(kind.children)["scale"]
+        return {**base, "type": "NUMERIC" if int(str(scale)) <= 9 else "BIGNUMERIC"}
+    if kind.id in ("tinyint", "smallint", "integer", "bigint", "hugeint", "ubigint"):
+        return {**base, "type": "INTEGER"}
+    if str(kind) not in _FLAT:
+        raise invalid(f"A result of type {kind} is not simulated")
+    return {**base, "type": _FLAT[str(kind)]}
+
+
+def cell(value: Any, each: Mapping[str, Any], moments: str) -> Any:
+    """Return a value as a row's cell holds it: text, null, a record's cells or an array's."""
+    if each["mode"] == "REPEATED":
+        return [{"v": cell(item, {**each, "mode": "NULLABLE"}, moments)} for item in value or ()]
+    if value is None:
+        return None
+    if each["type"] == "RECORD":
+        return {"f": [{"v": cell(value[part["name"]], part, moments)} for part in each["fields"]]}
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if each["type"] == "TIMESTAMP":
+        return _moment(int(value), moments)
+    if isinstance(value, Decimal):
+        return format(value.normalize() + 0, "f")
+    if isinstance(value, float):
+        return double(value)
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def _moment(micros: int, form: str) -> str:
+    if form == "INT64":
+        return str(micros)
+    if form == "ISO8601_STRING":
+        return f"{datetime(1970, 1, 1) + timedelta(microseconds=micros):%Y-%m-%dT%H:%M:%S.%f}Z"  # noqa: DTZ001
+    return double(micros / 1e6)
+
+
+def double(value: float) -> str:
+    """Return a float as the vendor writes it: plain between a thousandth and ten millions, else "1.0E-6"."""
+    if value != value:  # noqa: PLR0124 - only NaN differs from itself
+        return "NaN"
+    if value in (float("inf"), float("-inf")):
+        return "Infinity" if value > 0 else "-Infinity"
+    if value == 0 or 1e-3 <= abs(value) < 1e7:
+        return repr(value)
+    sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
+    power = int(exponent) + len(digits) - 1
+    rest = "".join(map(str, digits[1:])) or "0"
+    return f"{'-' if sign else ''}{digits[0]}.{rest}E{power}"
