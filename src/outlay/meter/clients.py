@@ -17,7 +17,7 @@ from outlay.config import check_name, data_home
 from outlay.errors import ConfigError
 from outlay.meter import httpx_clients, urllib3_clients
 from outlay.meter.spool import Spool
-from outlay.meter.trouble import WHAT, Stats
+from outlay.meter.counts import WHAT, Stats
 from outlay.meter.vendors import is_metered
 from outlay.meter.watch import Scribe
 from outlay.model.metering import METERS, MeterEvent

@@ -20,7 +20,7 @@ from uuid import uuid4
 
 import msgspec
 
-from outlay.meter.trouble import Stats
+from outlay.meter.counts import Stats
 from outlay.model.metering import MeterEvent
 
 FOLDER = "meter"
