@@ -165,6 +165,14 @@ def test_what_a_call_says_it_costs_is_no_price(ledger: Ledger) -> None:
     assert [(row.state, row.billed) for row in ask(ledger).rows] == [(State.BILLED_ONLY, 1)]
 
 
+def test_what_a_list_makes_of_use_is_priced_however_well_it_is_known(ledger: Ledger) -> None:
+    """A vendor whose counts are only an estimate is compared all the same."""
+    meter(ledger, used(DAY), charge(DAY, "2", basis="estimated", model="gpt-x", sku_meter="input_tokens",
+                                    consumed_quantity=Decimal(100), price_list_version="two"))  # fmt: skip
+    bill(ledger, billed(DAY, "1"))
+    assert [(row.state, row.gap) for row in ask(ledger).rows] == [(State.BOTH, 1)]
+
+
 def test_the_trend_holds_exact_weeks(ledger: Ledger) -> None:
     """Each week's compared days are summed; weeks without any are left out."""
     days = [DAY, DAY + timedelta(1), DAY + timedelta(14), DAY + timedelta(7)]

@@ -154,6 +154,19 @@ def test_groq() -> None:
     assert priced("groq", "llama-3.3-70b-versatile", {"cached_input_tokens": 5}) == {"cached_input_tokens": "?"}
 
 
+def test_hugging_face_s_price_depends_on_who_serves() -> None:
+    """gpt-oss-120b by Cerebras is 0.35 in and 0.75 out for a million, by Nebius 0.15 and 0.60; alone unknown."""
+    use = {"input_tokens": 1_000_000, "output_tokens": 1_000_000}
+    cost = {"input_tokens": "?", "output_tokens": "?"}
+    assert priced("huggingface", "openai/gpt-oss-120b:cerebras", use) == {
+        "input_tokens": "0.35",
+        "output_tokens": "0.75",
+    }
+    assert priced("huggingface", "openai/gpt-oss-120b:nebius", use) == {"input_tokens": "0.15", "output_tokens": "0.6"}
+    assert priced("huggingface", "openai/gpt-oss-120b:nobody", use) == cost
+    assert priced("huggingface", "openai/gpt-oss-120b", use) == cost
+
+
 FLASH = {"input_tokens": 2_860, "cached_input_tokens": 49_152, "output_tokens": 734}
 PEAK = {"input_tokens": "0.000858", "cached_input_tokens": "0.000294912", "output_tokens": "0.0008808"}
 OFF = {"input_tokens": "0.000429", "cached_input_tokens": "0.000147456", "output_tokens": "0.0004404"}

@@ -245,7 +245,7 @@ def _days(ledger: Ledger, query: Query, first: date, to: date) -> tuple[dict[_Pl
 _PRICED = f"""
     SELECT CAST(ChargePeriodStart AS DATE), x_Connection, x_Provider, coalesce(x_Model, ''), BillingCurrency, SkuMeter,
            sum(BilledCost), sum(ConsumedQuantity)
-    FROM charges WHERE x_Dataset = '{METERED}' AND x_Basis = 'priced'
+    FROM charges WHERE x_Dataset = '{METERED}' AND x_PriceListVersion IS NOT NULL
       AND ChargePeriodStart >= ? AND ChargePeriodStart < ? GROUP BY ALL
 """
 _USED = f"""
@@ -254,7 +254,7 @@ _USED = f"""
 """
 _STATED = f"""
     SELECT DISTINCT CAST(ChargePeriodStart AS DATE), x_Connection, coalesce(x_Model, '')
-    FROM charges WHERE x_Dataset = '{METERED}' AND x_Basis = 'billed'
+    FROM charges WHERE x_Dataset = '{METERED}' AND x_PriceListVersion IS NULL
       AND ChargePeriodStart >= ? AND ChargePeriodStart < ?
 """
 _BILLED = f"""

@@ -16,8 +16,10 @@ from typing import Any
 
 from outlay.pricing.book import Book, Model, Rate, Row, Window
 
-PROVIDERS: Mapping[str, str] = {name: name for name in ("anthropic", "deepseek", "google", "groq", "openai")}
-"""The catalogue's names of the vendors whose ids it and we both know."""
+PROVIDERS = ("anthropic", "deepseek", "google", "groq", "huggingface", "openai")
+"""The vendors whose model ids the catalogue and we both know."""
+_ROUTED = "huggingface_"
+"""Hugging Face's prices depend on who serves a model: the catalogue has a vendor for each, and ids end in its name."""
 MILLION, THOUSAND, HOUR = Decimal(1_000_000), Decimal(1000), Decimal(3600)
 METERS: Mapping[str, tuple[tuple[str, ...], Decimal]] = {
     "input_tokens": (("input_text_mtok", "input_mtok"), MILLION),
@@ -55,18 +57,19 @@ def book(provider: str) -> Book | None:
         from genai_prices.data import providers
     except ImportError:
         return None
-    found: Any = next((one for one in providers if one.id == PROVIDERS[provider]), None)
-    if found is None:
-        return None
+    found: list[tuple[Any, str]] = [(one, "") for one in providers if one.id == provider]
+    if provider == "huggingface":
+        routed = (one for one in providers if one.id.startswith(_ROUTED))
+        found = [(one, f":{one.id.removeprefix(_ROUTED)}") for one in routed]
     windows: dict[str, Window] = {}
-    chosen = _chooser(found)
-    models = tuple(_model(found.id, model, windows, chosen) for model in found.models)
+    models = [model for one, suffix in found for model in _models(one, suffix, windows)]
+    urls = [url for one, _ in found for url in one.pricing_urls or ()]
     return Book(
         name=f"genai-prices {release()}",
         provider=provider,
         currency="USD",
-        models=models,
-        source=next(iter(found.pricing_urls or ()), "https://github.com/pydantic/genai-prices"),
+        models=tuple(models),
+        source=next(iter(urls), "https://github.com/pydantic/genai-prices"),
         windows=tuple(windows.values()),
         origin="catalogue",
     )
@@ -109,16 +112,22 @@ def _chooser(provider: Any) -> Callable[[str], Any]:
     return chosen
 
 
-def _model(provider: str, model: Any, windows: dict[str, Window], chosen: Callable[[str], Any]) -> Model:
+def _models(provider: Any, suffix: str, windows: dict[str, Window]) -> Iterator[Model]:
+    chosen = _chooser(provider)
+    for model in provider.models:
+        yield _model(provider.id, model, suffix, windows, chosen)
+
+
+def _model(provider: str, model: Any, suffix: str, windows: dict[str, Window], chosen: Callable[[str], Any]) -> Model:
     conditional = model.prices if isinstance(model.prices, list) else None
     kinds = {type(one.constraint).__name__ for one in conditional or ()}
     undone = None
     if {"StartDateConstraint", "TimeOfDateConstraint"} <= kinds:
         undone = f"its prices of {model.id} by time of day cannot be told apart by date"
     return Model(
-        ids=(model.id,),
+        ids=(model.id + suffix,),
         rows=() if undone else (*_rows(model, windows), *_same(provider)),
-        accepts=lambda ref: chosen(ref) is model,
+        accepts=lambda ref: ref.endswith(suffix) and chosen(ref.removesuffix(suffix)) is model,
         undone=undone,
         note=model.price_comments,
     )
