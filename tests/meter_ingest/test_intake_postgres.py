@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from meter_ingest.making import NOW, clock, event
+from meter_ingest.settling import Two, costs
 from meter_ingest.test_intake import everything, limit
 from outlay.config import Config
 from outlay.meter.ingest import Intake, Taken
@@ -16,7 +17,6 @@ from outlay.store import Ledger, metering, tokens
 from outlay.store.tokens import Scope
 from outlay.sync.metered import Wish, settle
 from store.test_postgres import database, server
-from sync.test_metered import Two, costs
 
 __all__ = ["database", "server"]
 

@@ -22,7 +22,7 @@ _PACKED = ("gzip", "x-gzip")
 
 
 class Budget:
-    """How much of the memory for bodies is taken. Used from the event loop alone."""
+    """How much of the memory for bodies is taken; used from the event loop alone."""
 
     def __init__(self, limit: int = IN_FLIGHT_MAX) -> None:
         self._limit = limit

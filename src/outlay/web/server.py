@@ -55,7 +55,12 @@ def serve(
     made = listener(host, port)
     address, own_port = made.getsockname()[:2]
     local = is_loopback(address) and not require_token
-    if not local and not tokens.any_valid(ledger.state):
+    try:
+        known = tokens.any_valid(ledger.state)  # opened here, so that a ledger that cannot be used is told at once
+    except BaseException:
+        made.close()
+        raise
+    if not local and not known:
         made.close()
         raise ConfigError(
             f"{host} can be reached by others, and there is no token to let them in by",
