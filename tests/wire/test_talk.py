@@ -134,3 +134,14 @@ def test_changes_are_what_a_conversation_returns() -> None:
     script = Script([httpx2.Response(200, content=b'{"done": true}')])
     assert asyncio.run(go(script)) == Changed(frozenset({date(2026, 11, 1)}), "later")
     assert script.asked[0].url.params["since"] == "earlier"
+
+
+def test_a_provider_that_stumbles_over_an_answer_says_so() -> None:
+    """What cannot be read in the middle of a conversation is the answer's fault, not a bug."""
+
+    def asking(_ask: Ask, _name: str) -> Generator[Step, Any, None]:
+        job = yield Step("/v1/jobs", Job)
+        int(job.next_page)
+
+    with pytest.raises(PayloadError, match="cannot be right"):
+        run(refusal(200, '{"done": true, "next_page": "seven"}'), endpoint=endpoint_with(talk=asking))

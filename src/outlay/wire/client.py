@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from random import random as system_random
@@ -74,6 +74,16 @@ def _reaches_back(endpoint: Endpoint[Any], answer: Answer) -> bool:
 def _read_headers(endpoint: Endpoint[Any], reply: Reply) -> dict[str, str]:
     """Return what an endpoint reads of an answer's headers."""
     return {name: redactor.text(reply.headers[name]) for name in endpoint.headers_read if name in reply.headers}
+
+
+def _next(call: _Call, conversation: Generator[Step, Any, Any], said: Any) -> Any:
+    """Return the next request of a conversation, or what it returns at its end."""
+    try:
+        return conversation.send(said)
+    except StopIteration as end:
+        return end.value
+    except (ValueError, TypeError, ArithmeticError, KeyError) as error:
+        raise PayloadError(f"{call.where} answered with what cannot be right: {error}") from error
 
 
 class _Budget:
@@ -200,10 +210,9 @@ class Wire:
         conversation = talk(Ask(dataset, period, self._options, self._clock()), uuid4().hex, mark)
         said: Any = None
         while True:
-            try:
-                step = conversation.send(said)
-            except StopIteration as end:
-                told: Changed = end.value
+            step = _next(call, conversation, said)
+            if not isinstance(step, Step):
+                told: Changed = step
                 return told
             said = (await self._step(call, step, budget))[0]
 
@@ -212,9 +221,8 @@ class Wire:
         said: Any = None
         number = 0
         while True:
-            try:
-                step = conversation.send(said)
-            except StopIteration:
+            step = _next(call, conversation, said)
+            if not isinstance(step, Step):
                 return
             said, reply, path = await self._step(call, step, budget)
             if step.keep(said):
