@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time
 from threading import Lock
 
 from outlay.simulator.worlds.base import Account, Change, Plot
+from outlay.simulator.worlds.inference import Inference
 from outlay.simulator.worlds.truth import Truth
 
 EMPTY = "empty"
@@ -36,6 +37,7 @@ class World:
         self.seed, self.today, self.days = seed, today, days
         self.rows_per_day, self.scale = rows_per_day, scale
         self._clock = clock
+        self.inference = Inference()
         self._accounts: dict[tuple[str, str], Account] = {}
         self._lock = Lock()
 

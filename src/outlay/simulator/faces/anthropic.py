@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from outlay.simulator.faces import inference
 from outlay.simulator.faces.anthropic_analytics import ANALYTICS_BETA, ANALYTICS_SCOPE, cost_analytics, usage_analytics
 from outlay.simulator.faces.anthropic_names import ADMIN_SCOPE, NAMES, SPEND_BETA, SPEND_LIMITS, SPEND_SCOPE
 from outlay.simulator.faces.anthropic_reports import claude_code, cost_report, messages_report
@@ -86,6 +87,7 @@ FACE = Face(
     title="Anthropic",
     account=AnthropicAccount,
     endpoints=(
+        *inference.ANTHROPIC,
         Endpoint(f"{_ROOT}/cost_report", cost_report, ADMIN_SCOPE),
         Endpoint(f"{_ROOT}/usage_report/messages", messages_report, ADMIN_SCOPE),
         Endpoint(f"{_ROOT}/usage_report/claude_code", claude_code, ADMIN_SCOPE),

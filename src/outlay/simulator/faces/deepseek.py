@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import cast
 
+from outlay.simulator.faces import inference
 from outlay.simulator.faces.base import Answer, Ask, Endpoint, Face, Key, Meter, Refusal, bearer, to_json
 from outlay.simulator.worlds.deepseek import MODELS, DeepSeekAccount
 
@@ -61,7 +62,7 @@ FACE = Face(
     id="deepseek",
     title="DeepSeek",
     account=DeepSeekAccount,
-    endpoints=(Endpoint("/user/balance", balance), Endpoint("/models", models)),
+    endpoints=(Endpoint("/user/balance", balance), Endpoint("/models", models), *inference.DEEPSEEK),
     keys={"sim-deepseek-key": Key("key")},
     credential=bearer,
     admit=admit,

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, cast
 
+from outlay.simulator.faces import inference
 from outlay.simulator.faces.base import Answer, Ask, Endpoint, Face, Key, Meter, Refusal, bearer, to_json
 from outlay.simulator.worlds.groq import METERS, MODELS, REQUESTS, STEP, GroqAccount, Line
 
@@ -157,6 +158,10 @@ def completions(ask: Ask) -> Answer:
             type="tokens",
             code="rate_limit_exceeded",
         )
+    if said.get("max_completion_tokens", said.get("max_tokens")) != 1:
+        answer = inference.groq_chat(ask)
+        answer.headers |= _limits(14_370)
+        return answer
     usage = {"prompt_tokens": 37, "completion_tokens": 1, "total_tokens": 38, "total_time": Decimal("0.003")}
     choice = {"index": 0, "message": {"role": "assistant", "content": "sim-said-this"}, "finish_reason": "length"}
     body = {"id": "chatcmpl-sim", "object": "chat.completion", "created": int(ask.now.timestamp()), "model": model,

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any, cast
 
+from outlay.simulator.faces import inference
 from outlay.simulator.faces.base import Answer, Ask, Endpoint, Face, Key, Meter, Refusal, bearer, seal, to_json, unseal
 from outlay.simulator.faces.openai_names import NAMES
 from outlay.simulator.worlds.openai import OpenAIAccount
@@ -235,6 +236,7 @@ FACE = Face(
     title="OpenAI",
     account=OpenAIAccount,
     endpoints=(
+        *inference.OPENAI,
         Endpoint("/v1/organization/costs", costs, USAGE_SCOPE),
         *(Endpoint(f"/v1/organization/usage/{kind}", partial(usage, kind), USAGE_SCOPE) for kind in _KINDS),
         *(Endpoint(path, answer, MANAGEMENT_SCOPE) for path, answer in NAMES.items()),
