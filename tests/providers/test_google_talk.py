@@ -85,8 +85,8 @@ def test_a_query_is_estimated_bounded_and_read_only() -> None:
 
 def test_more_than_the_cap_is_refused_before_anything_runs() -> None:
     """The estimate alone is asked for, and it says how much it would have been."""
-    with pytest.raises(RequestRefusedError, match="20971520 bytes, more than the 10485760") as caught:
-        talked([LISTED, SEEN, ESTIMATE], {**OPTIONS, "max_bytes_billed": "10485760"})
+    with pytest.raises(RequestRefusedError, match="20971520 bytes, more than the 20971519") as caught:
+        talked([LISTED, SEEN, ESTIMATE], {**OPTIONS, "max_bytes_billed": "20971519"})
     assert "max_bytes_billed" in caught.value.hint
     with pytest.raises(RequestRefusedError, match="not a number"):
         talked([LISTED, SEEN], {**OPTIONS, "max_bytes_billed": "10 GB"})

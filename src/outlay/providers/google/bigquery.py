@@ -134,7 +134,7 @@ def costs(ask: Ask, name: str) -> Conversation:
     spans = yield from _spans(ask)
     sql, given = export.costs(spans, ask.period)
     if sql:
-        yield from _run(ask, sql, given, name=f"{name}-costs", keep=_complete, tables=len(spans))
+        yield from _run(ask, sql, given, name=f"{name}-costs", keep=_complete)
 
 
 def changes(ask: Ask, name: str, mark: str | None) -> Generator[Step, Any, Changed]:
@@ -144,7 +144,7 @@ def changes(ask: Ask, name: str, mark: str | None) -> Generator[Step, Any, Chang
     # A table read for some days alone is watched for all: the others cost nothing, and marks belong to tables.
     watched = list({table.name: (table, None, None) for table, _, _ in spans}.values())
     sql, given = export.changes(watched, ask.period, marks)
-    pages = yield from _run(ask, sql, given, name=f"{name}-changes", keep=_never, tables=len(watched))
+    pages = yield from _run(ask, sql, given, name=f"{name}-changes", keep=_never)
     days: set[date] = set()
     for page in pages:
         for row in page.rows:
@@ -238,9 +238,9 @@ def _columns(fields: list[Column], prefix: str) -> Generator[tuple[str, str], No
 def bytes_max(options: Mapping[str, str]) -> int:
     """Return how many bytes one query may read. Raises: RequestRefusedError when the option is no number."""
     text = options.get("max_bytes_billed", "").replace("_", "") or str(BYTES_MAX_DEFAULT)
-    if not text.isdecimal() or int(text) < _LEAST_BYTES:
+    if not text.isdecimal() or not int(text):
         raise RequestRefusedError(
-            f"`max_bytes_billed` is {text[:40]!r} and not a number of bytes from {_LEAST_BYTES} on",
+            f"`max_bytes_billed` is {text[:40]!r} and not a number of bytes",
             hint="Write it in bytes, such as 53687091200 for 50 GiB.",
         )
     return int(text)
@@ -253,7 +253,6 @@ def _run(
     *,
     name: str,
     keep: Callable[[Result], bool],
-    tables: int,
 ) -> Generator[Step, Any, list[Result]]:
     """Return a statement's result, page by page, after an estimate of what it reads.
 
@@ -263,14 +262,15 @@ def _run(
     path = f"{_API}/{quote(ask.options['project'], safe='')}/queries"
     body = _request(ask, sql, given)
     estimate: Result = yield Step(path, Result, body={**body, "dryRun": True}, refusals=_SAYS_NO)
-    reads = int(estimate.total_bytes_processed or 0)
-    if reads > allowed:
+    tables = sum(parameter.startswith("start_") for parameter in given)
+    bills = max(int(estimate.total_bytes_processed or 0), _LEAST_BYTES * tables)
+    if bills > allowed:
         raise RequestRefusedError(
-            f"the query would read {reads} bytes, more than the {allowed} that `max_bytes_billed` allows",
+            f"the query would be billed for {bills} bytes, more than the {allowed} that `max_bytes_billed` allows",
             hint="Nothing was run or billed. Raise `max_bytes_billed`, or set a later `since`.",
         )
     body |= {
-        "maximumBytesBilled": str(max(allowed, _LEAST_BYTES * tables)),
+        "maximumBytesBilled": str(allowed),
         "requestId": name[:36],
         "timeoutMs": _WAIT_MS,
         "maxResults": _ROWS_MAX,
