@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -73,13 +73,14 @@ class Database:
         account = self._account.accounts[key]
         fields = fields_of(self._account, kind)
         columns = ", ".join(f'"{each["name"]}" {_type(each)}' for each in fields)
-        self._open.execute(f'CREATE TABLE "{name}" ({columns}, _PARTITIONTIME TIMESTAMPTZ, _PARTITIONDATE DATE)')  # noqa: S608
+        self._open.execute(f'CREATE TABLE "{name}" ({columns}, _PARTITIONTIME TIMESTAMPTZ, _PARTITIONDATE DATE)')
         if kind == "pricing":
             rows = pricing(self._account, account)
         else:
             rows = [(row.partition, MAKERS[kind](account, row)) for row in self._account.rows(key)]
         values = [
-            row | {"_PARTITIONTIME": stamp(datetime.combine(day, time())), "_PARTITIONDATE": day} for day, row in rows
+            row | {"_PARTITIONTIME": stamp(datetime.combine(day, time(), UTC)), "_PARTITIONDATE": day}
+            for day, row in rows
         ]
         shape = {each["name"]: _shape(each) for each in fields}
         shape |= {"_PARTITIONTIME": "TIMESTAMPTZ", "_PARTITIONDATE": "DATE"}
@@ -129,7 +130,7 @@ class Database:
         project = node.catalog or asked.project
         if kind is None or project != PROJECT or asked.location.upper() != LOCATION:
             known = project == PROJECT and any(dataset == place for place, _ in [*self.tables, (DATASET, "")])
-            what = "Table" if known and asked.location.upper() == LOCATION else "Dataset"
+            what = "Table" if known else "Dataset"
             name = f"{project}:{dataset}" + (f".{node.name}" if what == "Table" else "")
             raise Refusal(404, f"Not found: {what} {name} was not found in location {asked.location}",
                           reason="notFound")  # fmt: skip
@@ -289,7 +290,7 @@ def _moment(micros: int, form: str) -> str:
     if form == "INT64":
         return str(micros)
     if form == "ISO8601_STRING":
-        return f"{datetime(1970, 1, 1) + timedelta(microseconds=micros):%Y-%m-%dT%H:%M:%S.%f}Z"  # noqa: DTZ001
+        return f"{datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros):%Y-%m-%dT%H:%M:%S.%f}Z"
     return double(micros / 1e6)
 
 

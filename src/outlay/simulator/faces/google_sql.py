@@ -82,7 +82,7 @@ class Scope:
 
 
 class Reader:
-    """Reads one query: `lookup` gives a table's name in DuckDB, its fields and whether it has partitions, or refuses."""
+    """Reads one query: `lookup` gives a table's name in DuckDB, its fields and if it has partitions, or refuses."""
 
     def __init__(self, lookup: Callable[[exp.Table], tuple[str, Sequence[Field], bool]]) -> None:
         self._lookup = lookup
