@@ -25,6 +25,7 @@ from outlay.providers import PROVIDERS
 from outlay.providers.metering import Metering
 from outlay.store import Ledger
 from outlay.sync import metered
+from outlay.sync.engine import Settings, run
 from outlay.sync.metered import Wish
 from outlay.sync.report import ConnectionReport, Report
 
@@ -225,6 +226,20 @@ def test_a_sync_settles_its_own_connections(ledger: Ledger, home: Path) -> None:
     ]
     metered.settle_beside(report, configured, ledger, clock, lambda _: True)
     assert [one.connection for one in report.connections] == ["main", "other"]
+
+
+def test_a_sync_settles_at_its_end(ledger: Ledger, home: Path) -> None:
+    """The engine settles what was metered, whatever became of asking the vendor; a named connection settles its own."""
+    spooled(home, event("a", connection="main"), event("b", connection="other"))
+    configured = config(home, main="openai", other="openai")
+    report = run(configured, ledger, connections=iter(["main"]), settings=Settings(clock=clock))
+    (own,) = report.connections
+    assert [problem.code for problem in own.problems] == ["credential_missing"]
+    assert [each.dataset for each in own.datasets] == ["metered"]
+    assert [row[0] for row in ledger.query("SELECT DISTINCT connection FROM usage").rows] == ["main"]
+    run(configured, ledger, settings=Settings(clock=clock))
+    rows = ledger.query("SELECT DISTINCT connection FROM usage ORDER BY connection").rows
+    assert [row[0] for row in rows] == ["main", "other"]
 
 
 def test_lists_that_cannot_be_read_fail_nothing_else(ledger: Ledger, home: Path) -> None:
