@@ -81,7 +81,9 @@ def test_the_lists_are_named(line: Line) -> None:
     list_of_own(line)
     whole = line.json("prices")
     found = [(row["provider"], row["list"].split()[0], row["origin"]) for row in whole["rows"]]
-    assert found[-2:] == [("openai", "contract", "own"), ("openai", "genai-prices", "catalogue")]
+    openai = [row for row in found if row[0] == "openai"]
+    assert openai == [("openai", "contract", "own"), ("openai", "genai-prices", "catalogue")]
+    assert ("railway", "railway", "shipped") in found
     assert ("deepseek", "deepseek", "shipped") in found
     result = line("prices")
     assert "brave" in result.stdout
@@ -94,6 +96,14 @@ def test_a_provider_s_prices_fit_the_terminal(line: Line) -> None:
     assert result.exit_code == 0
     assert "peak: 01:00-04:00, 06:00-10:00 UTC, Mon-Fri, not on holidays." in result.stdout
     assert widest(result.stdout) <= 80
+
+
+def test_what_a_vendor_measures_itself_has_a_list_too(line: Line) -> None:
+    """Railway's quantities are of no model: their prices stand under the provider alone."""
+    text = line("prices", "railway").stdout
+    assert text.startswith("railway\nList: railway (shipped, checked 2026-08-08)\nSource: https://docs.railway.com")
+    assert "CPU_USAGE 20 per vCPU-Months" in text
+    assert "railway prices no models" in line("prices", "railway", "x").stderr
 
 
 def test_one_model_says_what_holds_and_why(line: Line) -> None:

@@ -64,6 +64,10 @@ def test_a_good_list_is_read() -> None:
         (GOOD + 'minimum = "10"', "line 10: `minimum` of [[model.price]] a minimum per request cannot be applied"),
         (GOOD + "volume = 1", "prices by the month's volume are not supported"),
         (GOOD + '[[window]]\nname = "w"\nutc = ["16:30-00:30"]', "line 12: `utc` of [[window]] has '16:30-00:30'"),
+        (
+            GOOD + 'when = "w"\n[[window]]\nname = "w"\nvalid_from = 2026-02-01\nutc = ["01:00-02:00"]',
+            "line 8: `valid_from` of [[model.price]] is before the first [[window]] of 'w' opens, on 2026-02-01",
+        ),
         (GOOD + '[[window]]\nname = "w"', "`utc` of [[window]] is missing"),
         (GOOD + '[[window]]\nname = "w"\nutc = ["01:00-02:00"]\nweekdays = ["monday"]', "line 13: `weekdays`"),
         (GOOD + '[[window]]\nname = "w"\nutc = ["01:00-02:00"]\nholidays = ["2026-10-01"]', "is a list of days"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
@@ -83,7 +83,8 @@ def read(text: str, file: str, stem: str, origin: str) -> Book:
     if not is_currency_code(currency):
         place.wrong("currency", f"is {currency!r} and not a currency code such as USD")
     windows = tuple(_window(place.inside("window", n), row) for n, row in enumerate(_tables(place, table, "window")))
-    models = tuple(_models(place, table, {window.name for window in windows}))
+    begins = {name: _earliest(windows, name) for name in {window.name for window in windows}}
+    models = tuple(_models(place, table, begins))
     if not models:
         raise PricesError(f"{file}: it has no [[model]] and so prices nothing")
     return Book(
@@ -99,7 +100,13 @@ def read(text: str, file: str, stem: str, origin: str) -> Book:
     )
 
 
-def _models(place: _Place, table: Mapping[str, Any], windows: set[str]) -> Iterator[Model]:
+def _earliest(windows: Iterable[Window], name: str) -> datetime | None:
+    """Return when a window first opens. Null: it always did."""
+    begins = [window.valid_from for window in windows if window.name == name]
+    return None if None in begins else min(begin for begin in begins if begin is not None)
+
+
+def _models(place: _Place, table: Mapping[str, Any], windows: Mapping[str, datetime | None]) -> Iterator[Model]:
     prices = 0
     seen: set[tuple[str, frozenset[str]]] = set()
     for n, model in enumerate(_tables(place, table, "model")):
@@ -126,7 +133,9 @@ def _models(place: _Place, table: Mapping[str, Any], windows: set[str]) -> Itera
         prices += len(rows)
 
 
-def _rows(place: _Place, tables: list[dict[str, Any]], first: int, windows: set[str]) -> tuple[Row, ...]:
+def _rows(
+    place: _Place, tables: list[dict[str, Any]], first: int, windows: Mapping[str, datetime | None]
+) -> tuple[Row, ...]:
     rows: list[Row] = []
     for n, table in enumerate(tables):
         here = place.inside("model.price", first + n)
@@ -140,7 +149,7 @@ def _rows(place: _Place, tables: list[dict[str, Any]], first: int, windows: set[
     return tuple(rows)
 
 
-def _row(place: _Place, table: Mapping[str, Any], windows: set[str]) -> Row:
+def _row(place: _Place, table: Mapping[str, Any], windows: Mapping[str, datetime | None]) -> Row:
     _known(place, table, _ROW | METERS.keys())
     rates = {meter: _rate(place, table, meter) for meter in METERS if meter in table}
     factor = _factor(place, table)
@@ -151,11 +160,15 @@ def _row(place: _Place, table: Mapping[str, Any], windows: set[str]) -> Row:
         place.wrong("above", f"is {above!r}; totals are kept by {', '.join(map(str, CONTEXT_EDGES))} tokens only")
     if when is not None and when not in windows:
         place.wrong("when", f"names {when!r}, and no [[window]] has that name")
+    valid_from = _moment(place, table, "valid_from", needed=True)
+    begin = windows.get(when) if when else None
+    if begin is not None and valid_from is not None and valid_from < begin:
+        place.wrong("valid_from", f"is before the first [[window]] of {when!r} opens, on {begin:%Y-%m-%d}")
     if factor is not None and (tier is None or above or when):
         place.wrong("times", "holds for a `tier` at every size and time of day")
     return Row(
         rates=rates,
-        valid_from=_moment(place, table, "valid_from", needed=True),
+        valid_from=valid_from,
         valid_until=_moment(place, table, "valid_until"),
         tier=_text(place, table, "tier", "") or None,
         above=above,

@@ -8,9 +8,13 @@ from decimal import Decimal
 
 import msgspec
 
+from outlay.pricing import price_list
 from outlay.pricing.book import Book, Model, Row, pricing_unit
 from outlay.pricing.lists import Lists
 from outlay.pricing.meters import Use
+
+MEASURED = ("railway",)
+"""Vendors that tell quantities through their API and no cost: what they measure is priced when it is fetched."""
 
 
 class Tariff(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,7 +24,8 @@ class Tariff(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     provider: str
-    model: str
+    model: str | None
+    """None where quantities are not of a model."""
     list: str
     origin: str
     version: str
@@ -44,7 +49,7 @@ class Tariff(msgspec.Struct, frozen=True, kw_only=True):
 
 def tariffs(lists: Lists, provider: str, day: date, name: str | None = None) -> list[Tariff]:
     """Return the prices that hold at any moment of a day. Order: as in the lists; of a model, only the first list's."""
-    found: list[Tariff] = []
+    found = list(_measured(provider, day)) if provider in MEASURED and name is None else []
     taken: set[str] = set()
     for book in lists.books(provider):
         for model in book.models:
@@ -53,6 +58,40 @@ def tariffs(lists: Lists, provider: str, day: date, name: str | None = None) -> 
                 taken |= {name or model.name}
                 found += rows
     return found
+
+
+def _measured(provider: str, day: date) -> Iterator[Tariff]:
+    """Yield the prices of what a vendor measures itself and states no cost of."""
+    listed = price_list(provider)
+    begun = [entry for entry in listed.entries if entry.valid_from <= day]
+    later = [entry.valid_from for entry in listed.entries if entry.valid_from > day]
+    for entry in begun[-1:]:
+        for meter, price in entry.prices.items():
+            yield Tariff(
+                provider=provider,
+                model=None,
+                list=provider,
+                origin="shipped",
+                version=entry.version,
+                tier=None,
+                above=None,
+                when=None,
+                hours=None,
+                meter=meter,
+                unit_price=price.amount,
+                currency=price.currency,
+                unit=price.pricing_unit,
+                per=price.per,
+                valid_from=_midnight(entry.valid_from),
+                valid_until=_midnight(later[0]) if later else None,
+                checked=entry.checked,
+                source=entry.source,
+                note=None,
+            )
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
 
 
 def _named(model: Model, name: str) -> bool:

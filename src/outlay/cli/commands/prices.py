@@ -74,7 +74,8 @@ def show_(settings: Settings, *, provider: str | None, model: str | None, on: da
     if settings.format != "table":
         show(_whole(found, provider, model, day), settings)
     else:
-        show((_of_provider if model is None else _of_model)(found, every, settings), settings)
+        several = model is None and found[0].model is not None
+        show((_of_provider if several else _of_model)(found, every, settings), settings)
 
 
 def _lists(settings: Settings) -> Lists:
@@ -85,6 +86,7 @@ def _lists(settings: Settings) -> Lists:
 
 def _overview(every: Lists, day: date, settings: Settings) -> None:
     from outlay.pricing.catalogue import PROVIDERS, release
+    from outlay.pricing.tariff import MEASURED
 
     names = {book.provider for book in (*every.own, *every.shipped)} | (set(PROVIDERS) if release() else set())
     rows: list[dict[str, object]] = [
@@ -99,6 +101,8 @@ def _overview(every: Lists, day: date, settings: Settings) -> None:
         for provider in sorted(names)
         for book in every.books(provider)
     ]
+    rows += [_measured(provider) for provider in MEASURED]
+    rows.sort(key=lambda row: str(row["provider"]))
     columns = [
         Column("provider", "Provider"), Column("list", "List"), Column("origin", "Origin", keep=5),
         Column("models", "Models", Kind.QUANTITY, keep=4), Column("checked", "Checked", keep=6),
@@ -111,6 +115,14 @@ def _overview(every: Lists, day: date, settings: Settings) -> None:
     show(Sheet(columns, rows, head={"on": day}, notes=notes), settings)
 
 
+def _measured(provider: str) -> dict[str, object]:
+    from outlay.pricing import price_list
+
+    last = price_list(provider).entries[-1]
+    return {"provider": provider, "list": provider, "origin": "shipped", "models": None, "checked": last.checked,
+            "source": last.source}  # fmt: skip
+
+
 def _stale_notes(every: Lists, providers: set[str], settings: Settings) -> list[str]:
     from outlay.analysis.unpriced import stale
 
@@ -120,8 +132,11 @@ def _stale_notes(every: Lists, providers: set[str], settings: Settings) -> list[
 
 def _unknown(every: Lists, provider: str, model: str | None, day: date) -> ConfigError:
     from outlay.config import suggestion
+    from outlay.pricing.tariff import tariffs
 
     books = list(every.books(provider))
+    if not books and model is not None and tariffs(every, provider, day):
+        return ConfigError(f"{provider} prices no models", hint=f"`outlay prices {provider}` shows its prices.")
     if not books:
         return ConfigError(f"no list has prices of `{provider}`", hint="`outlay prices` names the lists there are.")
     if model is None:
@@ -200,7 +215,8 @@ def _of_provider(found: list[Tariff], every: Lists, settings: Settings) -> Sheet
 def _of_model(found: list[Tariff], every: Lists, settings: Settings) -> Sheet:
     """Print what one model's prices are from, and return them."""
     first = found[0]
-    click.secho(f"{first.model} ({first.provider})", bold=True, color=None if settings.color else False)
+    title = f"{first.model} ({first.provider})" if first.model else first.provider
+    click.secho(title, bold=True, color=None if settings.color else False)
     checked = f", checked {first.checked}" if first.checked else ""
     click.echo(f"List: {first.list} ({first.origin}{checked})")
     for source in dict.fromkeys(one.source for one in found):
