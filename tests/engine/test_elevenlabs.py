@@ -13,8 +13,12 @@ from outlay.analysis.query import Query
 from outlay.analysis.spend import spend as spent
 from outlay.analysis.usage import usage
 from outlay.errors import Exit
+from outlay.model.money import Money
+from outlay.model.period import Period
 from outlay.simulator import FACES, Simulator, World
 from outlay.simulator.worlds.elevenlabs import CREDITS, ElevenLabsAccount
+from outlay.sync.entries import state_typed
+from outlay.sync.entries_facts import Cost, charge
 
 ONLY = {"providers": ("elevenlabs",)}
 FULL, READER = "sim-elevenlabs-full", "sim-elevenlabs-reader"
@@ -316,3 +320,22 @@ def test_a_workspace_billed_by_cost_gets_no_estimate(bench: Make) -> None:
     assert one.rows("SELECT DISTINCT x_Basis FROM charges") == [("billed",)]
     assert not any("reading_missed" in codes for codes in problems(report).values())
     assert gaps(one, "overage_by_day") == gaps(one, "credits_by_day") == {}
+
+
+def test_an_entered_fee_does_not_take_the_place_of_the_overage(bench: Make) -> None:
+    """A plan's fee and what is due beyond it are two costs: both are told, each by its own basis."""
+    one = with_label(bench, CREDITS, 1, **ONLY_READINGS)
+    before = account_of(one).overage
+    one.sync()
+    account = moved_to(one, TODAY + timedelta(days=1))
+    one.sync()
+    fee = Cost(Money(Decimal(22), "USD"), "ElevenLabs", name="plan")
+    month = Period.of_month(TODAY)
+    with one.ledger() as ledger:
+        connection = one.config().connections["elevenlabs"]
+        typed = charge(fee, month, daily=True)
+        state_typed(ledger, connection, typed, reason="enter", by="charge", clock=one.clock)
+        rows = spent(ledger, Query(from_=month.first_day, to=month.end_day), clock=one.clock).rows
+    assert {(row.basis.value, row.billed_cost) for row in rows} == {
+        ("entered", Decimal(22)), ("estimated", account.overage - before),
+    }  # fmt: skip

@@ -123,7 +123,8 @@ def _items(work: Work, names: list[Name], options: Mapping[str, str]) -> list[st
         return [None]
 
     def ids(fan_out: FanOut) -> list[str]:
-        found = [name.id for name in names if name.kind == fan_out.kind and name.state in fan_out.states]
+        known = (name for name in names if name.kind == fan_out.kind and name.state in fan_out.states)
+        found = [name.id for name in known if fan_out.chosen(name.id, options)]
         return found or [f"EACH-{fan_out.kind.upper()}"]
 
     return each.items(ids)

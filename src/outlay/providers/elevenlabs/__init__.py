@@ -111,6 +111,7 @@ PROVIDER = Provider(
         "Conversational AI": Service("AI and Machine Learning", "Bots"),
         "Conversational AI - LLM": _SPEECH,
         "ElevenLabs": _SPEECH,
+        "ElevenLabs Overage": _SPEECH,
     },
     default_service=_SPEECH,
     offers={

@@ -309,7 +309,8 @@ OVERAGE_BY_DAY = Difference(
     "overage_by_day",
     Limit,
     "overage",
-    "ElevenLabs",
+    # A service of its own: a plan's fee that is entered for ElevenLabs must not stand in its place.
+    "ElevenLabs Overage",
     scope="workspace",
     period_of="credits",
     same=_PERIOD,
