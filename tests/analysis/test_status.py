@@ -150,3 +150,16 @@ def test_a_forecast_is_never_below_what_was_spent(amounts: list[int]) -> None:
     total = month_total(series(usage), TODAY)
     assert total is not None
     assert total >= spent
+
+
+def test_a_window_that_is_over_is_not_near(ledger: Ledger) -> None:
+    """What a header said of a second that has passed is no measure of the present."""
+    limits = [
+        Limit(name=name, scope="subscription", kind=LimitKind.RATE, unit="requests", quota=Decimal(10),
+              used=Decimal(used), resets_at=ends)
+        for name, used, ends in (("over", 10, NOW), ("open", 3, NOW + timedelta(hours=1)))
+    ]  # fmt: skip
+    put(ledger, "a", "readings", Period.of_day(TODAY), limits)
+    (row,) = status(ledger, clock=clock).rows
+    assert row.nearest_limit is not None
+    assert row.nearest_limit.name == "open"

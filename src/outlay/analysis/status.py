@@ -154,7 +154,7 @@ def status(ledger: Ledger, query: Query | None = None, *, clock: Clock = system_
                 provider=provider,
                 spend=_spent(lines, first, to),
                 forecast=_forecast(lines, coverage.days(name, Charge), today),
-                nearest_limit=_nearest([limit for limit in limits if limit.connection == name]),
+                nearest_limit=_nearest([limit for limit in limits if limit.connection == name], clock()),
                 balances=_left([balance for balance in balances if balance.connection == name], ends),
                 checked_at=_checked_at(spans),
                 stale_since=_stale_since(spans),
@@ -214,7 +214,8 @@ def _forecast(lines: Sequence[_Line], known: frozenset[date], today: date) -> tu
     return tuple(found)
 
 
-def _nearest(limits: Sequence[LimitRow]) -> Nearest | None:
+def _nearest(limits: Sequence[LimitRow], now: datetime) -> Nearest | None:
+    """Return the limit of which most is used; what was used of a window that is over says nothing of the present."""
     known = [
         Nearest(
             name=row.name,
@@ -228,6 +229,7 @@ def _nearest(limits: Sequence[LimitRow]) -> Nearest | None:
         )
         for row in limits
         if row.used is not None and row.quota is not None and row.percent is not None
+        if row.resets_at is None or row.resets_at > now
     ]
     return max(known, key=lambda each: each.percent, default=None)
 

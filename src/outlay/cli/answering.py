@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -112,8 +112,11 @@ def sheet(question: str, answer: Answer[Any], sums: tuple[str, ...] = (), empty:
     )
 
 
-def crossed(record: dict[str, Any]) -> bool:
-    """Tell whether a limit is reached or a budget used up; what is not known is neither."""
+def crossed(record: dict[str, Any], now: datetime) -> bool:
+    """Tell whether a limit is reached or a budget used up; what is not known, or of a window that is over, is not."""
+    ends = record.get("resets_at")
+    if isinstance(ends, datetime) and ends <= now:
+        return False
     for whole, part in _SHARES.items():
         used, ceiling = record.get(part), record.get(whole)
         if (
@@ -132,11 +135,11 @@ def end_if_crossed(settings: Settings, given: Given, questions: Sequence[str]) -
 
     config = settings.load()
     query = given.query(config)
-    over: list[str] = []
+    over, now = list[str](), settings.clock()
     with open_ledger(settings, config) as ledger:
         for question in questions:
             answer: Answer[Any] = getattr(analysis, question)(ledger, query, clock=settings.clock)
-            over += [_named(question, record) for record in answer.records() if crossed(record)]
+            over += [_named(question, record) for record in answer.records() if crossed(record, now)]
     for name in over:
         settings.warn(f"crossed: {name}")
     if over:
