@@ -191,6 +191,20 @@ def test_missing_revenue_is_no_zero_fee(bench: Make) -> None:
     assert {(gap.dataset, gap.why) for gap in answer.incomplete} == {("estimated_fees", "retry_later")}
 
 
+def test_a_day_that_was_not_over_is_not_whole(bench: Make) -> None:
+    """Terms entered days later make no whole estimate of the day on which sales were last read."""
+    one = bench(7, **ONLY)
+    one.sync()
+    one.clock_ahead = timedelta(days=2)
+    enter(one, "5", "0.50")
+    assert estimates(one) == dollars(one, "5", "0.50")
+    with one.ledger() as ledger:
+        answer = spend(ledger, Query(from_=TODAY - timedelta(days=2), to=TODAY + timedelta(days=1)), clock=one.clock)
+    assert {(gap.dataset, gap.period[0], gap.why) for gap in answer.incomplete} == {
+        ("estimated_fees", TODAY, "not_synced")
+    }
+
+
 def test_status_says_what_is_unknown(bench: Make) -> None:
     """Without terms the connection's spend is unknown and says what to enter; the sync notes it and does not fail."""
     one = bench(7, **ONLY)
