@@ -69,14 +69,8 @@ def totals(ask: Ask) -> Answer:
     routed = account.events(owner, first, last, INFERENCE)
     used = exact_sum(event.dollars for _, event in routed) + (_PLACEHOLDER * account.pending if today else 0)
     body: dict[str, Any] = {
-        "inferenceProviders": {
-            "usedNanoUsd": _units(used, _NANO),
-            "includedNanoUsd": 0 if account.plot.empty else _units(INCLUDED[owner], _NANO),
-            "limitNanoUsd": 25_000_000_000 if owner == ACME else 0,
-            "numRequests": exact_sum(event.quantity for _, event in routed),
-            "periodStart": stamp(first),
-            "periodEnd": stamp(last),
-        }
+        "inferenceProviders": _inference(account, owner, used, exact_sum(event.quantity for _, event in routed))
+        | {"periodStart": stamp(first), "periodEnd": stamp(last)}
     }
     jobs = account.events(owner, first, last, JOB)
     if jobs:
@@ -87,6 +81,15 @@ def totals(ask: Ask) -> Answer:
             "periodEnd": stamp(last),
         }
     return Answer(to_json({"usage": body}))
+
+
+def _inference(account: HuggingFaceAccount, owner: str, used: Decimal, requests: Decimal) -> dict[str, Any]:
+    return {
+        "usedNanoUsd": _units(used, _NANO),
+        "includedNanoUsd": 0 if account.plot.empty else _units(INCLUDED[owner], _NANO),
+        "limitNanoUsd": 25_000_000_000 if owner == ACME else 0,
+        "numRequests": requests,
+    }
 
 
 def _month(account: HuggingFaceAccount) -> tuple[date, date]:
@@ -278,21 +281,15 @@ def live(ask: Ask) -> Answer:
     used = exact_sum(event.dollars for _, event in routed) + (_PLACEHOLDER * account.pending if owner == USER else 0)
     period = {"periodStart": stamp(first), "periodEnd": stamp(end)}
     jobs = exact_sum(event.dollars for _, event in account.events(owner, first, end, JOB))
-    inference = {
-        "usedNanoUsd": _units(used, _NANO),
-        "includedNanoUsd": 0 if account.plot.empty else _units(INCLUDED[owner], _NANO),
-        "limitNanoUsd": 25_000_000_000 if owner == ACME else 0,
-        "numRequests": exact_sum(event.quantity for _, event in routed),
-    }
+    inference = _inference(account, owner, used, exact_sum(event.quantity for _, event in routed))
     private, public = account.stored(owner)
-    storage = {"used": private + public, "usedPrivate": private, "usedPublic": public,
-               "privateStorageLimit": 1_000_000_000_000, "publicStorageLimit": 5_000_000_000_000,
-               "summary": {"model": {"used": private + public, "count": 3}}}  # fmt: skip
+    limits = {"privateStorageLimit": 1_000_000_000_000, "publicStorageLimit": 5_000_000_000_000}
+    storage = {"used": private + public, "usedPrivate": private, "usedPublic": public, **limits}
     body = {
         "inference": inference | period,
         # A billing period of jobs may be another one.
         "jobs": {"usedMicroUsd": _units(jobs, _MICRO), "periodStart": stamp(first), "periodEnd": stamp(end, 60)},
-        "storage": storage,
+        "storage": storage | {"summary": {"model": {"used": private + public, "count": 3}}},
         "zeroGpu": {"base": 1500, "current": Decimal("1312.5")},
         "lastUpdatedAt": stamp(ask.world.today),
     }
