@@ -78,6 +78,8 @@ def test_quantities_are_exact(quantity: Decimal) -> None:
         {"quantities": {"input_tokens": 1}, "cost": {"amount": "1", "currency": "dollars"}},
         {"quantities": {"input_tokens": 1}, "cost": {"amount": "99999999999", "currency": "USD"}},
         {"quantities": {"input_tokens": 1}, "limits": [{"name": "x"}]},
+        {"limits": [{"name": "x" * 201, "scope": "o", "kind": "rate", "unit": "requests"}]},
+        {"limits": [{"name": "x", "scope": "o", "kind": "rate", "unit": "requests", "quota": "1e30"}]},
     ],
     ids=lambda data: str(data)[:60],
 )

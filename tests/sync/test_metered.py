@@ -210,6 +210,7 @@ def test_the_spool_is_drained(ledger: Ledger, home: Path, caplog: pytest.LogCapt
     assert costs(ledger)[0][-1] == Decimal("0.009")
     assert not first.exists()
     assert not second.exists()
+    assert first.with_suffix(".unread").exists()
     assert "no_such_meter" in caplog.text
     assert ".unread" in caplog.text
     assert settled(ledger).connections == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -10,6 +11,7 @@ from typing import NamedTuple
 from outlay.config import check_name, suggestion
 from outlay.errors import ConfigError
 from outlay.meter.ingest import EARLY, LATE_DAYS
+from outlay.model.facts import Limit
 from outlay.model.metering import METERS, MeterEvent
 
 QUANTITY_MAX = Decimal(10) ** 10
@@ -18,6 +20,8 @@ TEXT_MAX = 200
 ID_MAX = 600
 TAGS_MAX = 16
 LIMITS_MAX = 64
+_FIGURE_MAX = Decimal(10) ** 19
+_DETAILS_MAX = 2000
 _FIRST = datetime(2015, 1, 1, tzinfo=UTC)
 
 
@@ -62,8 +66,7 @@ def check(event: MeterEvent, now: datetime, *, any_age: bool = False) -> MeterEv
             raise RejectedError(f"{error.message}. {error.hint}") from None
     if event.context_tokens is not None and not 0 <= event.context_tokens <= QUANTITY_MAX:
         raise RejectedError("context_tokens is no number of tokens")
-    if len(event.limits) > LIMITS_MAX:
-        raise RejectedError(f"more than {LIMITS_MAX} limits")
+    _check_limits(event.limits)
     _check_amounts(event)
     _check_tags(event.tags)
     return event
@@ -102,6 +105,20 @@ def _check_amounts(event: MeterEvent) -> None:
             raise RejectedError(f"{meter} is more than the {whole} that hold it", "parts_exceed_whole")
     if event.cost is not None and abs(event.cost.amount) > QUANTITY_MAX:
         raise RejectedError("the cost of one call cannot be so much", "amount_refused")
+
+
+def _check_limits(limits: Sequence[Limit]) -> None:
+    if len(limits) > LIMITS_MAX:
+        raise RejectedError(f"more than {LIMITS_MAX} limits")
+    for limit in limits:
+        for name in ("name", "scope", "unit", "window", "model", "sub_account_id"):
+            _check_text(f"a limit's {name}", getattr(limit, name))
+        for name in ("quota", "used", "remaining"):
+            figure = getattr(limit, name)
+            if figure is not None and not (figure.is_finite() and abs(figure) < _FIGURE_MAX):
+                raise RejectedError(f"a limit's {name} is no number the ledger can hold", "quantity_refused")
+        if limit.details is not None and len(repr(limit.details)) > _DETAILS_MAX:
+            raise RejectedError("a limit's details are too long")
 
 
 def _check_tags(tags: dict[str, str] | None) -> None:

@@ -121,20 +121,24 @@ def drain(config: Config, ledger: Ledger, clock: Clock = system_clock) -> Taken:
     """
     taken, intake = Taken(0, 0), Intake(ledger, attribution(config), clock=clock)
     for file in pending(config.home):
-        events = _good(file.events(), clock())
+        bad: list[str] = []
+        events = _good(file.events(), clock(), bad)
         while chunk := list(itertools.islice(events, _TOGETHER)):
             taken += intake.take(chunk)
+        file.unreadable += len(bad)  # what no total holds stays in the file, which is then kept
         if file.done() and file.unreadable:
-            log.warning("%s: %d lines were no meter events; the file is kept as .unread", file.path, file.unreadable)
+            why = f" ({bad[0]})" if bad else ""
+            log.warning("%s: %d lines hold no event that can be taken%s; it is kept as .unread",
+                        file.path, file.unreadable, why)  # fmt: skip
     return taken
 
 
-def _good(events: Iterable[MeterEvent], now: datetime) -> Iterator[MeterEvent]:
+def _good(events: Iterable[MeterEvent], now: datetime, bad: list[str]) -> Iterator[MeterEvent]:
     for event in events:
         try:
             yield check(event, now, any_age=True)
         except RejectedError as error:
-            log.warning("a meter event of %s was left out: %s", event.provider[:64], error)
+            bad.append(f"{event.provider[:64]}: {error}")
 
 
 # ── from the state into the tables ───────────────────────────────────────────────────────────────────────────────
