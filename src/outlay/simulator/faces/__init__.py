@@ -8,6 +8,7 @@ from outlay.simulator.faces import (
     deepseek,
     elevenlabs,
     github,
+    google,
     groq,
     huggingface,
     lemonsqueezy,
@@ -32,6 +33,7 @@ FACES: dict[str, Face] = {
         supabase.FACE,
         railway.FACE,
         groq.FACE,
+        google.FACE,
         brave.FACE,
     )
 }

@@ -28,7 +28,8 @@ _PARAMETERS = {"STRING": "TEXT", "INT64": "BIGINT", "INTEGER": "BIGINT", "FLOAT6
                "NUMERIC": "DECIMAL(38, 9)", "BIGNUMERIC": "DECIMAL(38, 18)", "DATE": "DATE",
                "TIMESTAMP": "TIMESTAMPTZ"}  # fmt: skip
 _FLAT = {"VARCHAR": "STRING", "DOUBLE": "FLOAT", "FLOAT": "FLOAT", "BOOLEAN": "BOOLEAN", "DATE": "DATE",
-         "TIMESTAMP": "TIMESTAMP", "TIMESTAMP WITH TIME ZONE": "TIMESTAMP", "JSON": "STRING"}  # fmt: skip
+         "TIMESTAMP": "TIMESTAMP", "TIMESTAMP WITH TIME ZONE": "TIMESTAMP", "NULL": "INTEGER",
+         "JSON": "STRING"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,9 +263,9 @@ def _field(name: str, kind: duckdb.sqltypes.DuckDBPyType) -> dict[str, Any]:
         return {**base, "type": "NUMERIC" if int(str(scale)) <= 9 else "BIGNUMERIC"}
     if kind.id in ("tinyint", "smallint", "integer", "bigint", "hugeint", "ubigint"):
         return {**base, "type": "INTEGER"}
-    if str(kind) not in _FLAT:
+    if str(kind).strip('"') not in _FLAT:
         raise invalid(f"A result of type {kind} is not simulated")
-    return {**base, "type": _FLAT[str(kind)]}
+    return {**base, "type": _FLAT[str(kind).strip('"')]}
 
 
 def cell(value: Any, each: Mapping[str, Any], moments: str) -> Any:

@@ -125,14 +125,16 @@ class Journal(Diary[Entry]):
         return tuple(entry for entry in made if entry.first.exported <= now or plot.rows_per_day is not None)
 
     def restate(self, day: date, change: Change) -> None:
-        """Append to a day: "up" raises its first entry, "down" takes its last one back, "nothing" adds and takes away.
+        """Append to a day: "up" raises its first entry, "down" takes a last one back, "nothing" adds and takes away.
 
         Null: an empty day stays empty.
         """
         entries, at = list(self.on(day)), self._account.later()
         standing = [n for n, entry in enumerate(entries) if not entry.withdrawn]
         if standing:
-            n = standing[-1] if change == "down" else standing[0]
+            # What came to nothing could be taken back without a trace.
+            telling = [n for n in standing if entries[n].first.net] or standing
+            n = telling[-1] if change == "down" else standing[0]
             rows, first = entries[n].rows, entries[n].first
             if change == "up":
                 more = (replace(first, exported=at, cost=EXACT.add(first.cost, Decimal("0.25")), credits=()),)
