@@ -138,7 +138,8 @@ def test_gemini_thoughts_are_output_and_cached_tokens_are_in_the_prompt() -> Non
 def test_gemini_refusals_name_the_quota() -> None:
     """A 429 tells which quota was met, in its body."""
     met = {"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier", "quotaValue": "20",
-           "quotaMetric": "generate_content_free_tier_requests", "quotaDimensions": {"model": "gemini-2.5-flash"}}  # fmt: skip
+           "quotaMetric": "generate_content_free_tier_requests", "quotaDimensions": {"model": "gemini-2.5-flash"},
+           }  # fmt: skip
     answer = seen({"error": {"code": 429, "details": [{"violations": [met]}, {"retryDelay": "18s"}]}}, status=429)
     (limit,) = google.limits(answer)
     assert (limit.quota, limit.remaining, limit.window, limit.model) == (20, 0, "1 day", "gemini-2.5-flash")
