@@ -8,6 +8,7 @@ from outlay.providers import (
     deepseek,
     elevenlabs,
     github,
+    google,
     groq,
     huggingface,
     lemonsqueezy,
@@ -31,4 +32,5 @@ PROVIDERS: tuple[Provider, ...] = (
     railway.PROVIDER,
     groq.PROVIDER,
     brave.PROVIDER,
+    google.PROVIDER,
 )

@@ -29,7 +29,7 @@ from outlay.providers.base import (
     ServiceAccount,
 )
 from outlay.providers.google import bigquery
-from outlay.providers.google.accounts import ACCOUNTS, BUDGETS, PROJECTS
+from outlay.providers.google.accounts import ACCOUNTS, BUDGETS, PROJECTS, SWITCHED_OFF
 from outlay.providers.google.bigquery import Result
 from outlay.providers.google.patience import seconds
 from outlay.providers.google.prices import SKUS
@@ -41,7 +41,6 @@ _ROLES = (
     "The credential lacks a role: BigQuery Job User on `project` and BigQuery Data Viewer on the dataset for costs, "
     "Billing Account Viewer on the billing account for accounts, projects and budgets, Cloud Quotas Viewer for quotas."
 )
-_OFF = "This API is switched off: `gcloud services enable` the one named above, in the project that is named there."
 
 COSTS: Endpoint[Result] = Endpoint(
     name="costs",
@@ -79,8 +78,7 @@ PROVIDER = Provider(
     patience=seconds,
     refusals=(
         Refusal(401, "access_denied", hint="The token was refused: is the account disabled, or the key deleted?"),
-        Refusal(403, "not_offered", contains="SERVICE_DISABLED", hint=_OFF),
-        Refusal(403, "not_offered", contains="accessNotConfigured", hint=_OFF),
+        *SWITCHED_OFF,
         Refusal(403, "retry_later", contains="rateLimitExceeded"),
         Refusal(403, "out_of_quota", contains="quotaExceeded"),
         Refusal(403, "out_of_quota", contains="billingNotEnabled", hint="Queries need a project with billing enabled."),

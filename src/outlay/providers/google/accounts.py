@@ -22,6 +22,12 @@ BILLING_SCOPE = (f"{_SCOPE}cloud-billing",)
 EACH_ACCOUNT = FanOut("account", "account")
 _PAGES = Cursor("pageToken", "next_page_token")
 _NANOS = -9
+_OFF = "This API is switched off: `gcloud services enable` the one named above, in the project that is named there."
+SWITCHED_OFF = (
+    Refusal(403, "not_offered", contains="SERVICE_DISABLED", hint=_OFF),
+    Refusal(403, "not_offered", contains="accessNotConfigured", hint=_OFF),
+)
+"""These bodies say PERMISSION_DENIED too, so they are looked for before it."""
 _BUDGET_VIEWER = Refusal(
     403, "permission_missing", contains="PERMISSION_DENIED",
     hint="Budgets take the role Billing Account Viewer (roles/billing.viewer) on the billing account.",
@@ -299,7 +305,7 @@ BUDGETS = Endpoint(
     pages=_PAGES,
     scopes=BILLING_SCOPE,
     each=EACH_ACCOUNT,
-    refusals=(_BUDGET_VIEWER,),
+    refusals=(*SWITCHED_OFF, _BUDGET_VIEWER),
     rates=(Rate(800, 60),),
     page=Plans,
     facts=budgets,

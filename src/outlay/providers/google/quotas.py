@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from outlay.model.facts import Limit, LimitKind
 from outlay.providers.base import Ask, Cursor, Endpoint, Refusal
+from outlay.providers.google.accounts import SWITCHED_OFF
 
 _HOST = "https://cloudquotas.googleapis.com"
 _SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
@@ -114,7 +115,7 @@ def _endpoint(name: str, service: str) -> Endpoint[Quotas]:
         query={"pageSize": 100},
         pages=Cursor("pageToken", "next_page_token"),
         scopes=_SCOPES,
-        refusals=(_VIEWER,),
+        refusals=(*SWITCHED_OFF, _VIEWER),
         page=Quotas,
         facts=limits,
     )
