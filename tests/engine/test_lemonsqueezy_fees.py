@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from outlay import export
 from outlay.analysis import Query, spend, status
+from outlay.errors import Exit
 from outlay.model.basis import Basis
 from outlay.model.money import Money
 from outlay.model.period import Period
 from outlay.model.terms import FeeTerms
 from outlay.simulator.worlds.lemonsqueezy import COUNTED, LemonSqueezyAccount, Sale
-from outlay.sync import replay
+from outlay.sync import engine, replay
 from outlay.sync.entries import state_typed, withdraw
 from outlay.sync.entries_facts import Cost, charge, fee_terms
 
@@ -125,6 +128,31 @@ def test_syncs_and_replays_bring_them_up_to_date(bench: Make) -> None:
     report = one.sync()
     assert estimates(one) == dollars(one, "5", "0.50") != old
     assert any(each.restated for each in report.connections[0].datasets if each.dataset == "estimated_fees")
+
+
+def test_a_replay_that_restates_sales_restates_fees(bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Estimates are worked out from what the mapping says now, without a request."""
+    one = bench(7, **ONLY)
+    enter(one, "5", "0")
+    one.sync()
+    before = estimates(one)
+    one.simulator.stop()
+
+    def free(page: Any, ask: Any) -> Iterator[Any]:
+        return (msgspec.structs.replace(fact, gross=Money.of(0, "USD")) for fact in mapped(page, ask))
+
+    [provider] = [each for each in engine.PROVIDERS if each.id == "lemonsqueezy"]
+    orders = provider.dataset("orders")
+    mapped = orders.endpoints[0].facts
+    changed = replace(orders, endpoints=(replace(orders.endpoints[0], facts=free),))
+    datasets = tuple(changed if each is orders else each for each in provider.datasets)
+    monkeypatch.setattr(engine, "PROVIDERS", (replace(provider, datasets=datasets),))
+    with one.ledger() as ledger:
+        assert replay(one.config(), ledger, clock=one.clock).exit is Exit.DONE
+    after = estimates(one)
+    assert sum(after.values()) < sum(before.values())
+    renewed = {(sale.at.date(), "USD", str(sale.shop.id)) for sale in payments(one) if sale.reason}
+    assert set(after) == renewed
 
 
 def test_later_terms_hold_from_their_day(bench: Make) -> None:
