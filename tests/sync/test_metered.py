@@ -93,23 +93,31 @@ def test_what_the_vendor_states_is_billed_and_never_priced(ledger: Ledger) -> No
     """A call with its own cost is a billed charge; one without is priced beside it, and the mix is told."""
     take(
         ledger,
-        event("a", cost=Money.of("0.5", "USD")),
-        event("b", cost=Money.of("0.25", "USD"), at=YESTERDAY),
-        event("c", cost=Money.of("1", "EUR"), at=YESTERDAY),
-        event("d"),
+        event("a", provider="groq", cost=Money.of("0.5", "USD")),
+        event("b", provider="groq", cost=Money.of("0.25", "USD"), at=YESTERDAY),
+        event("c", provider="groq", cost=Money.of("1", "EUR"), at=YESTERDAY),
+        event("d", provider="groq"),
     )
     report = settled(ledger)
     assert costs(ledger) == [
-        ("openai", YESTERDAY.date(), "billed", "EUR", 1),
-        ("openai", YESTERDAY.date(), "billed", "USD", Decimal("0.25")),
-        ("openai", TODAY, "billed", "USD", Decimal("0.5")),
-        ("openai", TODAY, "priced", "USD", Decimal("0.003")),
+        ("groq", YESTERDAY.date(), "billed", "EUR", 1),
+        ("groq", YESTERDAY.date(), "billed", "USD", Decimal("0.25")),
+        ("groq", TODAY, "billed", "USD", Decimal("0.5")),
+        ("groq", TODAY, "priced", "USD", Decimal("0.003")),
     ]
     problems = report.connections[0].datasets[0].problems
     assert [(one.code, one.where, one.severity) for one in problems] == [
         ("costs_partly_stated", "2026-11-22", Severity.WARNING)
     ]
     assert sum(row.quantity for row in usage(ledger, Query(from_=YESTERDAY.date()), clock=clock).rows) == 40
+
+
+def test_what_stands_on_a_bill_too_is_no_bill_of_its_own(ledger: Ledger) -> None:
+    """Where the vendor's bill can be in the ledger, a stated cost is a weaker figure beside it, no second bill."""
+    take(ledger, event("a", cost=Money.of("0.5", "USD")), event("b"))
+    report = settled(ledger)
+    assert costs(ledger) == [("openai", TODAY, "priced", "USD", Decimal("0.503"))]
+    assert report.connections[0].datasets[0].problems == []
 
 
 def test_what_has_no_price_is_usage_without_a_charge(ledger: Ledger) -> None:

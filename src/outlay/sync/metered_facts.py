@@ -104,7 +104,7 @@ def facts_of(totals: Iterable[Total], provider: Provider, period: Period, prices
     made.facts += _usage(used, period, provider, part_of)
     made.facts += _stated(stated, period, provider)
     made.facts += _priced(priced, period, provider)
-    made.both = not services[True].isdisjoint(services[False])
+    made.both = stated_basis(provider) is Basis.BILLED and not services[True].isdisjoint(services[False])
     return made
 
 
@@ -158,13 +158,24 @@ def _usage(
         )
 
 
+def stated_basis(provider: Provider) -> Basis:
+    """Return how a call's cost is known that the answer itself stated.
+
+    Where the vendor's bill can be in the same ledger, through its API or its export, the call is on that bill already:
+    as a weaker figure it stands beside the bill and is never added to it.
+    """
+    bills = any(Charge in each.yields for each in (*provider.datasets, *provider.imports))
+    return Basis.PRICED if bills else Basis.BILLED
+
+
 def _stated(stated: dict[tuple[_Kind, str], Decimal], period: Period, provider: Provider) -> Iterator[Charge]:
+    basis = stated_basis(provider)
     for (kind, currency), cost in stated.items():
         yield Charge(
             charge_period=period,
             billed_cost=Money(cost, currency),
             service_name=service_of(provider, kind.operation),
-            basis=Basis.BILLED,
+            basis=basis,
             sku_id=kind.model,
             model=kind.model,
             service_tier=kind.service_tier,
