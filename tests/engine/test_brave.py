@@ -7,12 +7,14 @@ import re
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
 
+import httpx
 import pytest
 
+import outlay.meter
 from outlay.meter.ingest import Intake, attribution
 from outlay.model.metering import MeterEvent
 from outlay.providers.brave.metering import METERING
@@ -344,3 +346,32 @@ def test_an_option_of_no_choice_is_refused() -> None:
     with pytest.raises(ConfigError, match="probe") as caught:
         validate_options(PROVIDER, {"probe": "fre"})
     assert "free" in caught.value.hint
+
+
+def test_an_attached_client_meters_the_same(bench: Make) -> None:
+    """A program's own client, searches and streams alike, spools what the calls come to and no word of them."""
+    one = brave(bench)
+    one.clock_ahead = datetime.now(UTC) - one.world.now()  # the program has the machine's clock
+    base = one.simulator.base_url("brave") + ROOT
+    question = {"model": "brave", "messages": [{"role": "user", "content": ASKED}]}
+    with httpx.Client() as client:
+        outlay.meter.attach(client, provider="brave", connection="brave", home=one.home)
+        for path in GETS:
+            assert client.get(base + path, headers={"x-subscription-token": "sim-brave-metered"}).status_code == 200
+        for stream in (True, False):
+            with client.stream(
+                "POST", f"{base}/chat/completions", json={**question, "stream": stream},
+                headers={"authorization": "Bearer sim-brave-answers"},
+            ) as answer:  # fmt: skip
+                assert RESULT in "".join(answer.iter_text()).replace('"}}]}\n\ndata: ', "") or stream
+        assert client.get(base + FAILING[0], headers={"x-subscription-token": "sim-brave-metered"}).status_code == 422
+    assert outlay.meter.flush()
+    assert one.leaks([repr(outlay.meter.trouble())], {ASKED, RESULT}) == []
+    with one.ledger() as ledger:
+        settle(one.config(), ledger, one.clock)
+    assert one.leaks([], {ASKED, RESULT}) == []
+    rows = one.rows("SELECT json_extract_string(details, '$.operation'), meter, sum(quantity) FROM usage GROUP BY ALL")
+    truth = one.world.truth("brave").usage(("operation", "meter"), one.world.today)
+    assert {row[:2]: row[2] for row in rows} == truth
+    billed = one.rows("SELECT sum(BilledCost) FROM charges WHERE x_Basis = 'billed'")
+    assert billed == [(sum((bill.total for _, bill in account(one).bills), Decimal(0)),)]
