@@ -18,7 +18,7 @@ from engine.striking import EVERY_DAY, problems, states
 from outlay.analysis.query import Query
 from outlay.analysis.reconcile import mismatches
 from outlay.errors import Exit
-from outlay.simulator.worlds.huggingface import ACME, INFERENCE, USER
+from outlay.simulator.worlds.huggingface import ACME, INFERENCE, SHUT, USER
 
 Make = Callable[..., Any]
 Days = dict[date, Decimal]
@@ -319,6 +319,19 @@ def test_an_organization_that_is_renamed_is_a_gap(bench: Make) -> None:
     assert report.exit is Exit.PROVIDER
     assert HUGGINGFACE.days(one) == before
     assert len(HUGGINGFACE.stale(one)) == one.days + 1
+    HUGGINGFACE.repaired(one)
+
+
+def test_one_of_several_that_is_not_found_makes_no_whole_of_the_others(bench: Make) -> None:
+    """What the others cost is there, and every day of it is known to lack one, however the vendor says so."""
+    one = HUGGINGFACE.made(bench, changes={"huggingface": {"options": {}}})
+    one.simulator.faults.add("server_error", status=404, path=f"*organizations/{SHUT}/*", times="forever")
+    report = one.sync()
+    assert report.exit is Exit.PROVIDER
+    assert set(problems(report, "huggingface")) == {"not_offered"}
+    assert HUGGINGFACE.days(one) == HUGGINGFACE.truth(one)
+    assert len(HUGGINGFACE.stale(one)) == one.days + 1
+    one.changes = {}
     HUGGINGFACE.repaired(one)
 
 

@@ -316,3 +316,21 @@ def test_differences_stand_apart_and_name_what_is_there() -> None:
         readings = [dataset for dataset in provider.datasets if dataset.differences]
         assert all(dataset.grain == "reading" for dataset in readings)
         assert all(rule.of in dataset.yields for dataset in readings for rule in dataset.differences)
+
+
+def test_a_part_that_is_missing_is_known_by_the_tables_alone(tmp_path: Path) -> None:
+    """The reason stands with the batch: losing the state, or seeing the same again, does not make it a whole."""
+    with home(tmp_path, BY_DAY) as at:
+        at.put("state", 0, limit(10))
+        at.put("state", 2, limit(40))
+        at.derive()
+        before = at.troubles()
+        assert before == {2: MISSED, 3: MISSED}
+    (tmp_path / "state.sqlite").unlink()
+    with home(tmp_path, BY_DAY) as again:
+        assert again.troubles() == before
+        again.now = at.now
+        assert again.derive().unchanged == 2
+        assert again.troubles() == before
+        again.put("by_day", 1)
+        assert again.troubles() == {3: MISSED}, "a whole takes its place"
