@@ -110,6 +110,8 @@ def _line(cells: Cells, period: Period) -> Iterator[Charge | Usage]:
 def _charge(cells: Cells, period: Period, billed: Money, details: dict[str, str | None] | None) -> Charge:
     category = _category(cells)
     used = category is Category.USAGE
+    # Tax, rounding and adjustments have no price: all four costs are what they come to.
+    priceable = used or category is Category.PURCHASE
     sku = None if category is Category.TAX else cells["sku_id"]
     model = gemini.told(cells["service_id"], cells["sku_name"])
     consumption = cells["consumption_model"]
@@ -121,9 +123,9 @@ def _charge(cells: Cells, period: Period, billed: Money, details: dict[str, str 
         charge_period=period,
         billed_cost=billed,
         effective_cost=_money(cells["effective_cost"], billed.currency) if cells["source"] == FOCUS else None,
-        list_cost=_money(cells["list_cost"], billed.currency),
+        list_cost=_money(cells["list_cost"], billed.currency) if priceable else billed,
         # Google's cost is after the contract's discounts and before credits, which is what contracted means.
-        contracted_cost=_money(cells["contracted_cost"] or cells["gross"], billed.currency),
+        contracted_cost=_money(cells["contracted_cost"] or cells["gross"], billed.currency) if priceable else billed,
         service_name=cells["service_name"] or NO_SERVICE,
         charge_category=category,
         charge_frequency=_FREQUENCIES.get(category, Frequency.ONE_TIME),
@@ -176,6 +178,8 @@ def _grant(whole: Charge, granted: Money) -> Charge:
     return Charge(
         charge_period=whole.charge_period,
         billed_cost=granted,
+        list_cost=granted,
+        contracted_cost=granted,
         service_name=whole.service_name,
         charge_category=Category.CREDIT,
         charge_frequency=Frequency.ONE_TIME,
