@@ -198,6 +198,22 @@ def test_what_a_key_may_not_read_is_asked_once_and_not_for_each_day(bench: Make)
     assert {seen.status for seen in asked} == {403}
 
 
+def test_settled_days_of_the_others_are_not_asked_again_while_one_refuses(bench: Make) -> None:
+    """Each sync asks whether it still refuses, with a few windows and those that may yet change, and not with all."""
+    one = made(bench, **ALL_SEEN)
+    one.sync()
+    one.clock_ahead = timedelta(hours=1)
+    one.sync()
+    one.simulator.forget()
+    one.sync()
+    asked = [seen for seen in one.simulator.requests if f"{ACME}/billing/usage-v2" in seen.path]
+    assert len(asked) <= 20, "of fifty-three days and three months"
+    assert ("organization_usage", "permission_missing") in incomplete(one)
+    one.world.restate("huggingface", one.world.today - timedelta(days=1), "up")
+    one.sync()
+    assert charges(one) == true_charges(one), "what may change is asked for"
+
+
 def test_a_refused_organization_is_still_a_gap_after_another_sync_and_a_replay(bench: Make) -> None:
     """Nothing that is looked at again unchanged becomes whole by that; naming the others ends it."""
     one = made(bench, **ALL_SEEN)

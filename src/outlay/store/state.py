@@ -18,7 +18,7 @@ import msgspec
 import sqlalchemy as sa
 
 from outlay.errors import ConfigError
-from outlay.model.batch import Committed, Partition
+from outlay.model.batch import LACKS, Committed, Partition
 from outlay.model.period import Period
 from outlay.store.faults import storing
 
@@ -238,14 +238,13 @@ class State:
                 connection.execute(sa.delete(partitions).where(_is(partition)))
 
     def checked(self, of: Iterable[Partition], at: datetime) -> None:
-        """Note that the vendor confirmed partitions as they are."""
+        """Note that the vendor confirmed partitions as they are; one that lacks a part goes on lacking it."""
+        whole = sa.not_(partitions.c.digest.contains(LACKS))
         with self.write() as connection:
             for partition in of:
-                connection.execute(
-                    sa.update(partitions)
-                    .where(_is(partition))
-                    .values(checked_at=micros(at), stale_since=None, problem=None)
-                )
+                same = _is(partition)
+                connection.execute(sa.update(partitions).where(same).values(checked_at=micros(at)))
+                connection.execute(sa.update(partitions).where(same, whole).values(stale_since=None, problem=None))
 
     def failed(self, of: Iterable[Partition], code: str, at: datetime) -> None:
         """Note that partitions could not be fetched; what was there stays and is stale since the first failure."""

@@ -82,8 +82,7 @@ class Committer:
             seal = digest(result.facts, lacks)
             if before is not None and before.digest == seal:
                 report.unchanged += 1
-                if lacks is None:
-                    self._confirmed.append(partition)
+                self._confirmed.append(partition)
                 continue
             report.restated += before is not None
             changed.append(partition)

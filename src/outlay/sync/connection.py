@@ -12,6 +12,7 @@ from typing import Any
 from outlay.errors import AccessDeniedError, NotOfferedError, PermissionMissingError, ProviderError
 from outlay.model.batch import Partition
 from outlay.model.facts import Charge
+from outlay.model.period import Period
 from outlay.model.problem import Problem, Severity
 from outlay.providers.base import Dataset, Endpoint, FanOut
 from outlay.store import Ledger
@@ -20,7 +21,7 @@ from outlay.sync.check import check
 from outlay.sync.collect import Collector, Settled
 from outlay.sync.committer import Committer, new_id
 from outlay.sync.follow import followed
-from outlay.sync.plan import Plan, Work, fallbacks
+from outlay.sync.plan import Plan, Work, fallbacks, settled_from
 from outlay.sync.progress import Progress
 from outlay.sync.report import ConnectionReport, DatasetReport
 from outlay.wire.client import Answer, Wire
@@ -126,6 +127,10 @@ class ConnectionSync:
     async def _window(self, work: Work, collector: Collector, report: DatasetReport) -> None:
         fetch_id = new_id(self._clock())
         items, refused = self._items(work), dict[str, ProviderError]()
+        if self._still_lacks(work, items):
+            report.fetched += len(work.partitions)
+            report.unchanged += len(work.partitions)
+            return
         for item in items:
             try:
                 await self._item(work, item, fetch_id, collector, report)
@@ -142,6 +147,16 @@ class ConnectionSync:
         lacks = lacking[0].code if lacking else None
         self._offer(work, fetch_id, collector, collector.finish(), report, lacks)
         await self._committer.flush()
+
+    def _still_lacks(self, work: Work, items: Sequence[str | None]) -> bool:
+        """Tell whether a window is settled but for a part that is refused still: its other parts need not be asked."""
+        if not any((work.endpoint.name, item) in self._refused for item in items if item is not None):
+            return False
+        known = (self._committer.known.get(self._named(work, period)) for period in work.partitions)
+        return all(
+            each is not None and each.lacks and each.checked_at >= settled_from(work.dataset, each.partition.period)
+            for each in known
+        )
 
     async def _item(
         self, work: Work, item: str | None, fetch_id: str, collector: Collector, report: DatasetReport
@@ -201,7 +216,10 @@ class ConnectionSync:
         self._committer.keep(collector.take_payloads(partition.period for partition in changed))
 
     def _partition(self, work: Work, settled: Settled) -> Partition:
-        return Partition(self._report.connection, work.dataset.name, settled.period)
+        return self._named(work, settled.period)
+
+    def _named(self, work: Work, period: Period) -> Partition:
+        return Partition(self._report.connection, work.dataset.name, period)
 
     def _items(self, work: Work) -> list[str | None]:
         each = work.endpoint.each

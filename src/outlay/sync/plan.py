@@ -171,7 +171,7 @@ def _due(
             or known.stale_since is not None
             # Checked in the future: the clock was wrong then, and the day may have been too young to be settled.
             or known.checked_at > now
-            or known.checked_at < _settled_from(dataset, period)
+            or known.checked_at < settled_from(dataset, period)
         ):
             due.append(period)
     return due
@@ -182,7 +182,7 @@ def _kept(dataset: Dataset, known: Committed, now: datetime) -> bool:
     return known.stale_since is None and now - timedelta(hours=dataset.keep_hours) < known.checked_at <= now
 
 
-def _settled_from(dataset: Dataset, period: Period) -> datetime:
+def settled_from(dataset: Dataset, period: Period) -> datetime:
     """Return the moment from which the vendor no longer changes what it says of a period."""
     horizon = period.end + timedelta(days=dataset.horizon_days)
     if not dataset.closing_days:
