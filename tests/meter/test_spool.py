@@ -232,6 +232,20 @@ def test_a_killed_program_loses_at_most_its_last_second(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_worker_of_multiprocessing_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Workers end without the interpreter's own end: what they wrote last is on disk all the same."""
+    working = (
+        "import multiprocessing as m\n"
+        "spool.write(event(0))\n"
+        "workers = [m.get_context('fork').Process(target=spool.write, args=(event(n),)) for n in (1, 2)]\n"
+        "[worker.start() for worker in workers]; [worker.join() for worker in workers]\n"
+    )
+    with run(working, tmp_path) as process:
+        assert process.wait() == 0
+    assert sorted(ids(tmp_path)) == ["e0", "e1", "e2"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_child_has_a_spool_of_its_own(tmp_path: Path) -> None:
     """What waits at a fork is written once, by the parent; the child writes its own, and neither blocks the other."""
     forking = (

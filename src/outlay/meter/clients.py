@@ -16,8 +16,9 @@ from uuid import uuid4
 from outlay.config import check_name, data_home
 from outlay.errors import ConfigError
 from outlay.meter import httpx_clients, urllib3_clients
-from outlay.meter.spool import Spool
 from outlay.meter.counts import WHAT, Stats
+from outlay.meter.fence import Fence
+from outlay.meter.spool import Spool
 from outlay.meter.vendors import is_metered
 from outlay.meter.watch import Scribe
 from outlay.model.metering import METERS, MeterEvent
@@ -60,11 +61,8 @@ def attach(
     Null: `provider` None is told by the host; give it where requests go through a proxy. `connection` None leaves it to
           the configuration; `home` None is the data folder the command line uses.
     """
-    try:
-        with _lock:
-            _attach(client, provider, connection, tags, home)
-    except Exception as error:  # noqa: BLE001 - metering adds no failure to a program
-        _nowhere.fail("unwatched", error)
+    with Fence(_nowhere, "unwatched"), _lock:
+        _attach(client, provider, connection, tags, home)
     return client
 
 
@@ -107,14 +105,11 @@ def _inner(client: object) -> Any:
 
 def detach(client: object) -> None:
     """Stop metering a client; answers that are being read are still counted."""
-    try:
-        with _lock:
-            inner = _inner(client)
-            kept = _attached.pop(id(inner), None)
-            if kept is not None and kept.client() is inner:
-                kept.end()
-    except Exception as error:  # noqa: BLE001 - metering adds no failure to a program
-        _nowhere.fail("unwatched", error)
+    with Fence(_nowhere, "unwatched"), _lock:
+        inner = _inner(client)
+        kept = _attached.pop(id(inner), None)
+        if kept is not None and kept.client() is inner:
+            kept.end()
 
 
 def record(
@@ -138,7 +133,7 @@ def record(
            those neither read from a cache nor written to one. `cost` is an amount and its currency, of the vendor.
     Null:  without quantities it is one request of unknown use. `event_id` makes telling it twice harmless.
     """
-    try:
+    with Fence(_nowhere, "refused"):
         spool = _spool(home)
         counts = {name: _quantity(name, value) for name, value in quantities.items()}
         event = MeterEvent(
@@ -155,9 +150,7 @@ def record(
             tags=_tags(tags),
         )
         return spool.write(event)
-    except Exception as error:  # noqa: BLE001 - metering adds no failure to a program
-        _nowhere.fail("refused", error)
-        return False
+    return False
 
 
 def _known(provider: str) -> str:
@@ -190,6 +183,15 @@ def _tags(tags: Mapping[str, str] | None) -> dict[str, str] | None:
     return kept or None
 
 
+def _in_child() -> None:
+    global _lock  # noqa: PLW0603 - another thread of the parent may hold it for ever
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
+
+
 def _spool(home: str | os.PathLike[str] | None) -> Spool:
     place = data_home(None if home is None else Path(home), os.environ)
     with _lock:
@@ -199,7 +201,7 @@ def _spool(home: str | os.PathLike[str] | None) -> Spool:
 
 
 def flush() -> bool:
-    """Write what has come in so far; return whether all of it is on disk. Needed by nobody but the impatient."""
+    """Write what has come in so far, without waiting for the writer; return whether all of it is on disk."""
     written = [spool.flush() for spool in list(_spools.values())]
     return all(written)
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cache
 from typing import Any
 
+from outlay.meter.fence import Fence
 from outlay.meter.vendors import call_of
 from outlay.meter.watch import Scribe, Watch
 
@@ -29,7 +30,7 @@ def hook(client: Any, scribe: Scribe) -> Callable[[], None]:
     sync_stream, async_stream = _streams(library)
 
     def watch(response: Any) -> None:
-        try:
+        with Fence(scribe.spool.stats, "unwatched"):
             request = response.request
             url = request.url
             call = call_of(scribe.provider, request.method, url.host, url.path)
@@ -42,8 +43,6 @@ def hook(client: Any, scribe: Scribe) -> Callable[[], None]:
                     watching.end(complete=True)
                 else:
                     response.stream = (async_stream if is_async else sync_stream)(response.stream, watching)
-        except Exception as error:  # noqa: BLE001 - the program that asked must never feel it
-            scribe.spool.stats.fail("unwatched", error)
 
     async def watch_async(response: Any) -> None:
         watch(response)

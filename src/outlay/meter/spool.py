@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import sys
 import threading
 import time
 import weakref
@@ -21,6 +22,7 @@ from uuid import uuid4
 import msgspec
 
 from outlay.meter.counts import Stats
+from outlay.meter.fence import Fence
 from outlay.model.metering import MeterEvent
 
 FOLDER = "meter"
@@ -96,6 +98,7 @@ class Spool:
     def _start(self) -> None:
         with self._starting:
             if self._thread is None:
+                _close_with_worker()
                 self._thread = threading.Thread(target=self._run, args=(self._wake,), name="outlay-meter", daemon=True)
                 try:
                     self._thread.start()
@@ -130,12 +133,10 @@ class Spool:
         while self._queue:
             item, size = self._queue.popleft()
             self._bytes = self._bytes - size if self._queue else 0
-            try:
+            with Fence(self.stats, "unreadable"):
                 events = (item,) if isinstance(item, MeterEvent) else item()
                 for event in events:
                     self._lines.append(_encoder.encode(event) + b"\n")
-            except Exception as error:  # noqa: BLE001 - the host program must never feel it
-                self.stats.fail("unreadable", error)
         while len(self._lines) > self._items_max:
             self._lines.pop()
             self.stats.lose("disk_refuses")
@@ -289,6 +290,17 @@ _spools: weakref.WeakSet[Spool] = weakref.WeakSet()
 def _at_exit() -> None:
     for spool in list(_spools):
         spool.close()
+
+
+def _close_with_worker() -> None:
+    """Write at the end of a worker of multiprocessing too, which ends without running what is registered for exits."""
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None and os.getpid() not in _told:
+        _told.add(os.getpid())
+        util.Finalize(None, _at_exit, exitpriority=1)
+
+
+_told: set[int] = set()
 
 
 def _in_child() -> None:

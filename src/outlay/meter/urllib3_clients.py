@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from outlay.meter.fence import Fence
 from outlay.meter.vendors import call_of
 from outlay.meter.watch import Scribe, Watch
 
@@ -54,10 +55,8 @@ class _Adapter:
 
     def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         response = self._adapter.send(request, *args, **kwargs)
-        try:
+        with Fence(self._scribe.spool.stats, "unwatched"):
             _watch(self._scribe, request.method or "", request.url or "", lambda: request.body, response.raw)
-        except Exception as error:  # noqa: BLE001 - the program that asked must never feel it
-            self._scribe.spool.stats.fail("unwatched", error)
         return response
 
 
@@ -67,11 +66,9 @@ def hook_pool(pool: Any, scribe: Scribe) -> Callable[[], None]:
 
     def opened(method: str, url: str, *args: Any, **kwargs: Any) -> Any:
         response = urlopen(method, url, *args, **kwargs)
-        try:
+        with Fence(scribe.spool.stats, "unwatched"):
             if not hasattr(response, _MARK):  # the answer after a redirect comes through here twice
                 _watch(scribe, method, url, lambda: kwargs.get("body"), response)
-        except Exception as error:  # noqa: BLE001 - the program that asked must never feel it
-            scribe.spool.stats.fail("unwatched", error)
         return response
 
     pool.urlopen = opened

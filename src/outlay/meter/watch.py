@@ -10,8 +10,9 @@ from uuid import uuid4
 
 import msgspec
 
+from outlay.meter.fence import Fence
 from outlay.meter.spool import Spool
-from outlay.meter.streams import Collected, Decoder, EncodingError, Nothing, TooLargeError, collector, decoder
+from outlay.meter.streams import Collected, Decoder, Nothing, TooLargeError, collector, decoder
 from outlay.meter.vendors import Call
 from outlay.model.facts import Limit
 from outlay.model.metering import MeterEvent
@@ -86,24 +87,24 @@ class Watch:
     def _absorb(self, chunks: Iterable[bytes]) -> tuple[MeterEvent, ...]:
         if self._broken:
             return ()
-        try:
-            if self._decode is None:
-                self._begin()
-            assert self._decode is not None
-            for chunk in chunks:
-                for piece in self._decode(bytes(chunk)):
-                    self._collected.feed(piece)
-        except TooLargeError:
-            self._give_up("too_large")
-        except EncodingError:
-            self._give_up("encoding")
-        except Exception as error:  # noqa: BLE001 - what a decoder raises must not lose the event
-            self._give_up("encoding", error)
+        stats = self._scribe.spool.stats
+        with Fence(stats, "encoding") as fence:  # what a decoder raises must not lose the event
+            try:
+                self._feed(chunks)
+            except TooLargeError:
+                stats.fail("too_large")
+                self._broken = True
+        if self._broken or fence.failed:
+            self._broken, self._collected = True, Nothing()
         return ()
 
-    def _give_up(self, kind: str, error: Exception | None = None) -> None:
-        self._scribe.spool.stats.fail(kind, error)
-        self._broken, self._collected = True, Nothing()
+    def _feed(self, chunks: Iterable[bytes]) -> None:
+        if self._decode is None:
+            self._begin()
+        assert self._decode is not None
+        for chunk in chunks:
+            for piece in self._decode(bytes(chunk)):
+                self._collected.feed(piece)
 
     def _begin(self) -> None:
         self._headers = headers = [(_text(name).lower(), _text(value)) for name, value in self._headers]
@@ -136,21 +137,19 @@ class Watch:
         return Seen(self._status, read, documents, at, model, complete=self.complete and not self._broken)
 
     def _counted(self, seen: Seen) -> Iterable[Counted]:
-        try:
+        counted: tuple[Counted, ...] = ()
+        with Fence(self._scribe.spool.stats, "unreadable") as fence:
             counted = tuple(self._call.metered.read(seen))
-        except Exception as error:  # noqa: BLE001 - whatever a vendor sends, the call was made
-            self._scribe.spool.stats.fail("unreadable", error)
+        if fence.failed:  # whatever a vendor sent, the call was made
             return (Counted(UNCOUNTED, model=seen.model),) if seen.done else ()
         if seen.done and not seen.complete and all(each.quantities.keys() <= {"requests"} for each in counted):
             return (Counted(UNCOUNTED, model=seen.model),)
         return counted
 
     def _limits(self, seen: Seen) -> Iterable[Limit]:
-        try:
+        with Fence(self._scribe.spool.stats, "unreadable"):  # strange headers must not lose the counts
             return tuple(self._call.metered.limits(seen))
-        except Exception as error:  # noqa: BLE001 - strange headers must not lose the counts
-            self._scribe.spool.stats.fail("unreadable", error)
-            return ()
+        return ()
 
     def _event(self, seen: Seen, counted: Counted, limits: tuple[Limit, ...]) -> MeterEvent:
         scribe = self._scribe
@@ -181,25 +180,21 @@ def _plain(text: str | None) -> str | None:
 
 def requested(body: Body, name: str, spool: Spool) -> str | None:
     """Return one field of a request, a JSON object or a form; everything else in it is passed over."""
-    try:
-        content = body()
-        if isinstance(content, str):
-            content = content.encode()
-        if isinstance(content, Mapping):
-            value: Any = content.get(name)
-        elif not isinstance(content, (bytes, bytearray)) or len(content) > _REQUEST_BYTES_MAX:
-            return None
-        elif content.lstrip()[:1] == b"{":
-            value = _field(content, name)
-        else:
-            part = re.search(rb'name="%s"\r\n(?:[^\r\n]+\r\n)*\r\n([^\r\n]{1,200})\r\n' % name.encode(), content)
-            value = part and part[1].decode(errors="replace")
-    except Exception as error:  # noqa: BLE001 - a request that cannot be read is only a model that is not known
-        spool.stats.fail("unreadable", error)
+    with Fence(spool.stats, "unreadable"):  # a request that cannot be read is only a model that is not known
+        value = _value(body(), name)
+        return _plain(value) if isinstance(value, str) else None
+    return None
+
+
+def _value(content: Any, name: str) -> Any:
+    if isinstance(content, Mapping):
+        return content.get(name)
+    if isinstance(content, str):
+        content = content.encode()
+    if not isinstance(content, (bytes, bytearray)) or len(content) > _REQUEST_BYTES_MAX:
         return None
-    return _plain(value) if isinstance(value, str) else None
-
-
-def _field(content: bytes | bytearray, name: str) -> Any:
+    if content.lstrip()[:1] != b"{":
+        part = re.search(rb'name="%s"\r\n(?:[^\r\n]+\r\n)*\r\n([^\r\n]{1,200})\r\n' % name.encode(), content)
+        return part and part[1].decode(errors="replace")
     raw = msgspec.json.decode(content, type=dict[str, msgspec.Raw]).get(name)
     return None if raw is None else msgspec.json.decode(raw)
