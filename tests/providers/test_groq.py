@@ -16,7 +16,7 @@ from outlay.model.metering import METERS
 from outlay.providers.groq import PROVIDER
 from outlay.providers.groq.limits import duration
 from outlay.providers.groq.metering import METERING
-from outlay.providers.metering import Counted, Metered, Seen
+from outlay.providers.metering import UNCOUNTED, Counted, Metered, Seen
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 USAGE = {
@@ -71,8 +71,8 @@ def test_a_streams_usage_is_counted_once_wherever_it_stands(last: dict[str, Any]
 
 def test_a_stream_that_broke_off_is_a_request_of_unknown_size() -> None:
     """Without usage there are no tokens to count, and none are made up."""
-    assert [each.quantities for each in counted(model="m")] == [{"requests": 1}]
-    assert [each.quantities for each in counted({"model": "m"})] == [{"requests": 1}]
+    assert [each.quantities for each in counted(model="m")] == [UNCOUNTED]
+    assert [each.quantities for each in counted({"model": "m"})] == [UNCOUNTED]
 
 
 def test_a_compound_system_counts_its_models_and_not_their_sum() -> None:
@@ -104,7 +104,7 @@ def test_audio_is_counted_in_seconds_where_they_are_told() -> None:
     assert counted({"text": "x", "duration": 12.34}, operation="transcription", model="w")[0] == Counted(
         {"requests": Decimal(1), "audio_seconds": Decimal("12.34")}, model="w"
     )
-    assert counted({"text": "x"}, operation="translation")[0].quantities == {"requests": 1}
+    assert counted({"text": "x"}, operation="translation")[0].quantities == UNCOUNTED
 
 
 def test_parts_larger_than_their_whole_are_refused() -> None:

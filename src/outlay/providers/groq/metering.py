@@ -12,7 +12,7 @@ from outlay.model.facts import Limit
 from outlay.model.money import exact
 from outlay.providers.groq.limits import HEADERS, error_message, header_limits, said_limits
 from outlay.providers.groq.metrics import RANGE, SERVICE
-from outlay.providers.metering import Counted, Metered, Metering, Seen
+from outlay.providers.metering import UNCOUNTED, Counted, Metered, Metering, Seen
 
 HOSTS = ("api.groq.com",)
 _STANDARD = "on_demand"
@@ -102,7 +102,7 @@ def completions(seen: Seen) -> Iterator[Counted]:
         for part in breakdown.models:
             yield _counted(part.usage, part.model, tier)
     elif tokens is None:
-        yield Counted({"requests": _ONE}, model=model, service_tier=tier)
+        yield Counted(UNCOUNTED, model=model, service_tier=tier)
     else:
         yield _counted(tokens, model, tier, {"requests": _ONE})
 
@@ -130,16 +130,14 @@ def audio(seen: Seen) -> Iterator[Counted]:
     seconds = None
     for document in seen.documents:
         seconds = msgspec.json.decode(document, type=Transcription).duration
-    quantities = {"requests": _ONE}
-    if seconds is not None:
-        quantities["audio_seconds"] = exact(seconds)
-    yield Counted(quantities, model=seen.model)
+    told = UNCOUNTED if seconds is None else {"requests": _ONE, "audio_seconds": exact(seconds)}
+    yield Counted(told, model=seen.model)
 
 
 def requests(seen: Seen) -> Iterator[Counted]:
     """Count a call whose answer tells nothing of what it used."""
     if _done(seen):
-        yield Counted({"requests": _ONE}, model=seen.model)
+        yield Counted(UNCOUNTED, model=seen.model)
 
 
 def limits(seen: Seen) -> Iterator[Limit]:
@@ -159,11 +157,11 @@ _ROOT = "/openai/v1"
 METERING = Metering(
     hosts=HOSTS,
     calls=(
-        Metered("chat", f"{_ROOT}/chat/completions", completions, limits, HEADERS),
-        Metered("embeddings", f"{_ROOT}/embeddings", completions, limits, HEADERS),
-        Metered("transcription", f"{_ROOT}/audio/transcriptions", audio, limits, HEADERS),
-        Metered("translation", f"{_ROOT}/audio/translations", audio, limits, HEADERS),
-        Metered("speech", f"{_ROOT}/audio/speech", requests, limits, HEADERS),
+        Metered("chat", f"{_ROOT}/chat/completions", completions, limits, HEADERS, model_field="model"),
+        Metered("embeddings", f"{_ROOT}/embeddings", completions, limits, HEADERS, model_field="model"),
+        Metered("transcription", f"{_ROOT}/audio/transcriptions", audio, limits, HEADERS, model_field="model"),
+        Metered("translation", f"{_ROOT}/audio/translations", audio, limits, HEADERS, model_field="model"),
+        Metered("speech", f"{_ROOT}/audio/speech", requests, limits, HEADERS, model_field="model"),
     ),
     service_name=SERVICE,
     usage_dataset=RANGE.name,
