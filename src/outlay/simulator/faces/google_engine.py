@@ -15,7 +15,6 @@ from outlay.simulator.worlds.google import GoogleAccount
 from outlay.simulator.worlds.google_rows import MAKERS, pricing, stamp, tables
 
 if TYPE_CHECKING:
-    import duckdb
     from sqlglot import exp
 
 PROJECT, DATASET, LOCATION = "sim-billing", "billing", "EU"
@@ -165,7 +164,7 @@ class Question:
     dry: bool = False
 
 
-def _parsed(asked: Question) -> exp.Expression:
+def _parsed(asked: Question) -> exp.Expr:
     """Return the one SELECT of a text, its parameters put in. Raises: Refusal."""
     import sqlglot
     from sqlglot import exp
@@ -191,7 +190,7 @@ def _parsed(asked: Question) -> exp.Expression:
     return tree
 
 
-def _literal(kind: Mapping[str, Any], value: Mapping[str, Any]) -> exp.Expression:
+def _literal(kind: Mapping[str, Any], value: Mapping[str, Any]) -> exp.Expr:
     """Return a parameter as a value of its type. Raises: Refusal."""
     from sqlglot import exp
 
@@ -210,7 +209,7 @@ def _literal(kind: Mapping[str, Any], value: Mapping[str, Any]) -> exp.Expressio
     return exp.cast(exp.null() if text is None else exp.Literal.string(text), wanted, dialect="duckdb")
 
 
-def _name(tree: exp.Expression) -> None:
+def _name(tree: exp.Expr) -> None:
     """Name the columns of a result that have no name of their own: f0_, f1_ and so on."""
     from sqlglot import exp
 
@@ -249,7 +248,7 @@ def _leaves(each: Mapping[str, Any]) -> int:
     return sum(map(_leaves, inner)) if inner else _WIDTHS.get(each["type"], 8)
 
 
-def _field(name: str, kind: duckdb.sqltypes.DuckDBPyType) -> dict[str, Any]:
+def _field(name: str, kind: Any) -> dict[str, Any]:
     """Return the schema of a result's column. Raises: Refusal for what is not simulated."""
     from outlay.simulator.faces.google_sql import invalid
 

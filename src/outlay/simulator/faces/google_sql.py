@@ -16,6 +16,7 @@ from sqlglot import exp
 from outlay.simulator.faces.base import Refusal
 
 Field = Mapping[str, Any]
+Columns = dict[str, tuple[str, "Field | None"]]
 PSEUDO = ("_PARTITIONTIME", "_PARTITIONDATE")
 _PSEUDO_FIELDS = ({"name": PSEUDO[0], "type": "TIMESTAMP", "mode": "NULLABLE"},
                   {"name": PSEUDO[1], "type": "DATE", "mode": "NULLABLE"})  # fmt: skip
@@ -24,7 +25,7 @@ _CASTS = {"TIMESTAMPTZ": "TIMESTAMP", "DATE": "DATE", "TEXT": "STRING", "VARCHAR
           "BOOLEAN": "BOOL"}  # fmt: skip
 _KINDS = {"FLOAT": "NUMBER", "NUMERIC": "NUMBER", "INTEGER": "NUMBER", "BOOLEAN": "BOOL"}
 _SPELLED = {"NUMBER": "NUMERIC"}
-_COMPARED = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
+_SIGNS: dict[type[exp.Expr], str] = {exp.EQ: "=", exp.NEQ: "!=", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<="}
 _MOMENTS = (exp.Timestamp, exp.TimestampAdd, exp.TimestampSub, exp.TimestampTrunc, exp.CurrentTimestamp)
 _DAYS = (exp.Date, exp.CurrentDate, exp.DateAdd, exp.DateSub, exp.DateTrunc, exp.LastDay)
 
@@ -41,7 +42,7 @@ class Read:
     table: str
     alias: str
     paths: set[tuple[str, ...]] = field(default_factory=set)
-    pruning: list[exp.Expression] = field(default_factory=list)
+    pruning: list[exp.Expr] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -50,8 +51,8 @@ class Source:
 
     alias: str
     name: str
-    fields: dict[str, tuple[str, Field | None]]
-    hidden: dict[str, tuple[str, Field | None]] = field(default_factory=dict)
+    fields: Columns
+    hidden: Columns = field(default_factory=dict)
     read: Read | None = None
     unnest: bool = False
     element: Field | None = None
@@ -66,12 +67,12 @@ class Scope:
     """The sources one SELECT sees, and the scope around it."""
 
     outer: Scope | None
-    tables: dict[str, dict[str, tuple[str, Field | None]]] = field(default_factory=dict)
+    tables: dict[str, Columns] = field(default_factory=dict)
     sources: list[Source] = field(default_factory=list)
     using: set[str] = field(default_factory=set)
     aliases: set[str] = field(default_factory=set)
 
-    def table(self, name: str) -> dict[str, tuple[str, Field | None]] | None:
+    def table(self, name: str) -> Columns | None:
         """Return the columns of a named sub-query."""
         scope: Scope | None = self
         while scope is not None:
@@ -89,7 +90,7 @@ class Reader:
         self._numbers = count()
         self.reads: list[Read] = []
 
-    def query(self, node: exp.Expression, outer: Scope | None = None) -> dict[str, tuple[str, Field | None]]:
+    def query(self, node: exp.Expr, outer: Scope | None = None) -> Columns:
         """Write out a query in place and return its columns."""
         if isinstance(node, exp.Subquery):
             return self.query(node.this, outer)
@@ -107,7 +108,7 @@ class Reader:
             raise invalid("Only SELECT statements are read here")
         return self._select(node, scope)
 
-    def _select(self, node: exp.Select, scope: Scope) -> dict[str, tuple[str, Field | None]]:
+    def _select(self, node: exp.Select, scope: Scope) -> Columns:
         if (begin := node.args.get("from_")) is not None:
             begin.set("this", self._source(begin.this, scope))
         for join in node.args.get("joins") or ():
@@ -118,7 +119,7 @@ class Reader:
         node.set("expressions", [self._named(each) for each in self._spread(node.expressions, scope)])
         for each in node.expressions:
             self._visit(each, scope)
-        columns: dict[str, tuple[str, Field | None]] = {}
+        columns: Columns = {}
         for n, each in enumerate(node.expressions):
             name = each.alias_or_name or f"f{n}_"
             columns[name.lower()] = (name, each.unalias().meta.get("field"))
@@ -131,15 +132,15 @@ class Reader:
         self._prune(node, scope)
         return columns
 
-    def _clauses(self, node: exp.Expression, scope: Scope, names: Iterable[str], twice: Iterable[str] = ()) -> None:
+    def _clauses(self, node: exp.Expr, scope: Scope, names: Iterable[str], twice: Iterable[str] = ()) -> None:
         for name in names:
-            if isinstance(part := node.args.get(name), exp.Expression):
+            if isinstance(part := node.args.get(name), exp.Expr):
                 for column in part.find_all(exp.Column):
                     if len(column.parts) == 1 and column.name.lower() in twice and name in ("group", "order"):
                         raise invalid(f"Column name {column.name} is ambiguous")
                 self._visit(part, scope, name)
 
-    def _source(self, node: exp.Expression, scope: Scope) -> exp.Expression:
+    def _source(self, node: exp.Expr, scope: Scope) -> exp.Expr:
         if isinstance(node, exp.Unnest):
             return self._unnest(node, scope)
         if isinstance(node, exp.Subquery):
@@ -162,13 +163,13 @@ class Reader:
             target, fields, parted = self._lookup(node)
             read = Read(target, alias)
             self.reads.append(read)
-            named = {each["name"].lower(): (each["name"], each) for each in fields}
-            hidden = {each["name"].lower(): (each["name"], each) for each in _PSEUDO_FIELDS if parted}
+            named: Columns = {each["name"].lower(): (each["name"], each) for each in fields}
+            hidden: Columns = {each["name"].lower(): (each["name"], each) for each in _PSEUDO_FIELDS if parted}
             scope.sources.append(Source(alias, alias, named, hidden, read))
         return exp.Table(this=exp.to_identifier(target, quoted=True),
                          alias=exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))  # fmt: skip
 
-    def _unnest(self, node: exp.Unnest, scope: Scope) -> exp.Expression:
+    def _unnest(self, node: exp.Unnest, scope: Scope) -> exp.Expr:
         if node.args.get("offset"):
             raise invalid("WITH OFFSET is not simulated")
         named = node.args.get("alias")
@@ -180,16 +181,16 @@ class Reader:
             raise invalid("Values referenced in UNNEST must be arrays")
         element = None if array is None else {**array, "mode": "NULLABLE"}
         alias, column = f"_u{next(self._numbers)}", name or "_value"
-        fields = {each["name"].lower(): (each["name"], each) for each in (element or {}).get("fields", ())}
+        fields: Columns = {each["name"].lower(): (each["name"], each) for each in (element or {}).get("fields", ())}
         scope.sources.append(Source(alias, name, fields, {}, None, unnest=True, element=element))
         scope.sources[-1].hidden = {"": (column, element)}
         node.set("alias", exp.TableAlias(this=exp.to_identifier(alias, quoted=True),
                                          columns=[exp.to_identifier(column, quoted=True)]))  # fmt: skip
         return node
 
-    def _spread(self, nodes: Iterable[exp.Expression], scope: Scope) -> list[exp.Expression]:
+    def _spread(self, nodes: Iterable[exp.Expr], scope: Scope) -> list[exp.Expr]:
         """Return the items of a SELECT with its stars written out; pseudo-columns are in none."""
-        found: list[exp.Expression] = []
+        found: list[exp.Expr] = []
         for node in nodes:
             star = node if isinstance(node, exp.Star) else node.this if isinstance(node, exp.Column) else None
             if not isinstance(star, exp.Star):
@@ -208,14 +209,14 @@ class Reader:
         return found
 
     @staticmethod
-    def _named(node: exp.Expression) -> exp.Expression:
+    def _named(node: exp.Expr) -> exp.Expr:
         """Return an item under the name its column has, so that writing it out does not change it."""
         name = "" if isinstance(node, exp.Alias) else node.name if isinstance(node, exp.Column | exp.Dot) else ""
         if isinstance(node, exp.Dot):
             name = node.expression.name
         return exp.alias_(node, name, quoted=True, copy=False) if name else node
 
-    def _visit(self, node: exp.Expression, scope: Scope, clause: str = "") -> None:
+    def _visit(self, node: exp.Expr, scope: Scope, clause: str = "") -> None:
         if isinstance(node, exp.Query):
             self.query(node, scope)
             return
@@ -248,7 +249,7 @@ class Reader:
         raise invalid(f"Unrecognized name: {parts[0]}")
 
     @staticmethod
-    def _found(parts: list[str], scope: Scope) -> exp.Expression | None:
+    def _found(parts: list[str], scope: Scope) -> exp.Expr | None:
         for source in scope.sources:
             if source.name.lower() != parts[0].lower() or not source.name:
                 continue
@@ -282,7 +283,7 @@ class Reader:
                     source.read.pruning.append(part.copy())
 
 
-def _path(source: Source, name: str, kind: Field | None, rest: Sequence[str]) -> exp.Expression:
+def _path(source: Source, name: str, kind: Field | None, rest: Sequence[str]) -> exp.Expr:
     """Return a column and the way into it, refusing fields it does not have."""
     names: list[str] = []
     for part in rest:
@@ -301,7 +302,7 @@ def _path(source: Source, name: str, kind: Field | None, rest: Sequence[str]) ->
     return found
 
 
-def _full(source: Source, name: str, names: Sequence[str]) -> exp.Expression:
+def _full(source: Source, name: str, names: Sequence[str]) -> exp.Expr:
     if source.unnest:
         column = source.hidden[""][0]
         names = [name, *names] if name else names
@@ -309,7 +310,7 @@ def _full(source: Source, name: str, names: Sequence[str]) -> exp.Expression:
         column = name
         if source.read is not None:
             source.read.paths.add((name, *names))
-    found: exp.Expression = exp.column(exp.to_identifier(column, quoted=True),
+    found: exp.Expr = exp.column(exp.to_identifier(column, quoted=True),
                                        table=exp.to_identifier(source.alias, quoted=True))  # fmt: skip
     found.meta["field"] = None
     for part in names:
@@ -323,7 +324,7 @@ def _full(source: Source, name: str, names: Sequence[str]) -> exp.Expression:
     return found
 
 
-def kind_of(node: exp.Expression) -> str | None:
+def kind_of(node: exp.Expr) -> str | None:
     """Return the type of an expression as far as its outside tells. Null: None is one that could be any."""
     known = node.meta.get("field")
     if known is not None:
@@ -339,17 +340,16 @@ def kind_of(node: exp.Expression) -> str | None:
     return "TIMESTAMP" if isinstance(node, _MOMENTS) else "DATE" if isinstance(node, _DAYS) else None
 
 
-def _retype(node: exp.Expression) -> None:
+def _retype(node: exp.Expr) -> None:
     """Refuse operands of two types, and write out what DuckDB would type in another way."""
-    sides: list[exp.Expression] = []
-    if isinstance(node, _COMPARED):
+    sides: list[exp.Expr] = []
+    if isinstance(node, tuple(_SIGNS)):
         sides = [node.this, node.expression]
     elif isinstance(node, exp.Between):
         sides = [node.this, node.args["low"], node.args["high"]]
     kinds = {kind: None for kind in map(kind_of, sides) if kind is not None}
     if len(kinds) > 1:
-        sign = "BETWEEN" if isinstance(node, exp.Between) else {exp.EQ: "=", exp.NEQ: "!=", exp.GT: ">", exp.GTE: ">=",
-                                                                exp.LT: "<", exp.LTE: "<="}[type(node)]  # fmt: skip
+        sign = _SIGNS.get(type(node), "BETWEEN")
         spelled = ", ".join(_SPELLED.get(kind, kind) for kind in kinds)
         raise invalid(f"No matching signature for operator {sign} for argument types: {spelled}")
     if isinstance(node, exp.Cast | exp.TryCast) and node.to.this.name in ("DECIMAL", "BIGDECIMAL"):

@@ -136,6 +136,7 @@ class Journal(Diary[Entry]):
             telling = [n for n in standing if entries[n].first.net] or standing
             n = telling[-1] if change == "down" else standing[0]
             rows, first = entries[n].rows, entries[n].first
+            more: tuple[Row, ...]
             if change == "up":
                 more = (replace(first, exported=at, cost=EXACT.add(first.cost, Decimal("0.25")), credits=()),)
             elif change == "down":
@@ -262,7 +263,10 @@ class GoogleAccount(Account):
     def truth(self, scope: str | None = None) -> Truth:
         """Return the true facts of the billing account in dollars, or of "eur", or of "all" of them."""
         keys = tuple(self.accounts) if scope == ALL else (scope or USD,)
-        entries = lambda key, day: [e for e in self.diaries[key].on(day) if not e.withdrawn]  # noqa: E731
+
+        def entries(key: str, day: date) -> list[Entry]:
+            return [entry for entry in self.diaries[key].on(day) if not entry.withdrawn]
+
         return Truth(
             self.plot.first_day,
             self.plot.today,
