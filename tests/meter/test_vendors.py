@@ -53,6 +53,17 @@ def test_openai_audio_and_cache_are_inside_the_prompt() -> None:
     assert (counted.service_tier, counted.context_tokens, counted.model) == ("flex", 1000, "gpt-5.5")
 
 
+def test_openai_web_searches_are_counted_from_the_output() -> None:
+    """Searches are billed by the call and stand in no usage; opened pages are not searches."""
+    items = [{"type": "web_search_call", "action": {"type": kind, "query": "x"}} for kind in ("search", "open_page")]
+    items += [{"type": "web_search_call"}, {"type": "message", "content": [{"type": "output_text", "text": "x"}]}]
+    ended = {"model": "gpt-5.5", "output": items, "usage": {"input_tokens": 3, "output_tokens": 4}}
+    wanted = {"requests": 1, "input_tokens": 3, "output_tokens": 4, "searches": 2}
+    assert only(openai.responses(seen(ended))).quantities == wanted
+    begun = {"type": "response.created", "response": {"model": "gpt-5.5", "output": [], "usage": None}}
+    assert only(openai.responses(seen(begun, {"type": "response.completed", "response": ended}))).quantities == wanted
+
+
 def test_openai_transcriptions_are_billed_by_tokens_or_seconds() -> None:
     """Whichever the vendor says; a short form without either is of unknown use."""
     read = openai.transcriptions

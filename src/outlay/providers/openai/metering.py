@@ -7,6 +7,7 @@ Never: add cached, cache-write, audio or reasoning tokens to the totals that hol
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 
 import msgspec
@@ -58,6 +59,45 @@ class Images(Struct, gc=False):
 
     data: list[object] = []
     usage: ImageUsage | None = None
+
+
+class Action(Struct, gc=False):
+    """What a tool did, without what it was asked for."""
+
+    type: str | None = None
+
+
+class Item(Struct, gc=False):
+    """One item of a response's output, without its content."""
+
+    type: str | None = None
+    action: Action | None = None
+
+
+class Output(Struct, gc=False):
+    """A response's items, or an event of a stream that holds the response."""
+
+    output: list[Item] = []
+    response: Output | None = None
+
+
+def responses(seen: Seen) -> Iterator[Counted]:
+    """Count a response, with its web searches: these are billed by the call and are not in the usage.
+
+    Units: pages opened and searched within are not billed as searches.
+    """
+    searches = 0
+    for document in seen.documents if seen.done else ():
+        said = msgspec.json.decode(document, type=Output)
+        items = (said.response or said).output
+        searches = sum(1 for each in items if _is_search(each)) or searches
+    for counted in completions(seen):
+        more = {"searches": Decimal(searches)} if searches else {}
+        yield replace(counted, quantities={**counted.quantities, **more})
+
+
+def _is_search(item: Item) -> bool:
+    return item.type == "web_search_call" and (item.action is None or item.action.type in {None, "search"})
 
 
 def transcriptions(seen: Seen) -> Iterator[Counted]:
@@ -123,7 +163,7 @@ METERING = Metering(
     hosts=("api.openai.com", ".api.openai.com"),
     calls=(
         _call("chat", "chat/completions"),
-        _call("responses", "responses"),
+        _call("responses", "responses", responses),
         _call("completion", "completions"),
         _call("embeddings", "embeddings"),
         _call("transcription", "audio/transcriptions", transcriptions),
