@@ -31,6 +31,7 @@ from outlay.providers.base import (
 from outlay.providers.google import bigquery
 from outlay.providers.google.accounts import ACCOUNTS, BUDGETS, PROJECTS, SWITCHED_OFF
 from outlay.providers.google.bigquery import Result
+from outlay.providers.google.metering import METERING
 from outlay.providers.google.patience import seconds
 from outlay.providers.google.prices import SKUS
 from outlay.providers.google.quotas import GEMINI, VERTEX
@@ -58,6 +59,7 @@ COSTS: Endpoint[Result] = Endpoint(
 PROVIDER = Provider(
     id="google",
     title="Google Cloud",
+    metering=METERING,
     base_url="https://www.googleapis.com",
     auth=ServiceAccount("https://oauth2.googleapis.com/token"),
     environment=("GOOGLE_APPLICATION_CREDENTIALS",),

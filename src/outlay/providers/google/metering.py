@@ -171,4 +171,5 @@ METERING = Metering(
         Metered("embeddings", "/openai/embeddings", completions, limits, model_field="model"),
     ),
     service_name=SERVICE,
+    usage_dataset="costs",
 )
