@@ -131,12 +131,14 @@ class Collector:
         return done
 
     def _problems_of(self, period: Period) -> list[Problem]:
-        return [
+        """Return what is wrong with a partition; what several answers find alike is told once."""
+        found = (
             problem
             for problem in self._problems
             if (problem.period is None and problem.severity is Severity.FATAL)
             or (problem.period is not None and period.start <= problem.period.start < period.end)
-        ]
+        )
+        return list(dict.fromkeys(found))
 
     def remarks(self) -> list[Problem]:
         """Return warnings and notes that concern no partition in particular, once each."""

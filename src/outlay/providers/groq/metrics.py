@@ -213,7 +213,7 @@ def usage(page: RangePage, ask: Ask) -> Iterator[Usage | Problem]:
     for (day, line), kept in sums.days.items():
         if kept.seen:
             yield _row(metric, day, line, kept, _slots(day, ask.observed_at) * kept.series)
-    yield from _gaps(metric, sums, ask.observed_at)
+    yield from _gaps(sums, ask.observed_at)
 
 
 def _row(metric: Metric, day: date, line: _Line, kept: _Day, expected: int) -> Usage:
@@ -234,23 +234,20 @@ def _row(metric: Metric, day: date, line: _Line, kept: _Day, expected: int) -> U
     )
 
 
-def _gaps(metric: Metric, sums: _Sums, now: datetime) -> Iterator[Problem]:
-    """Tell each day that is over and has holes; a day that goes on is not whole anyway."""
-    found: dict[date, list[tuple[int, int]]] = {}
-    for (day, _), kept in sums.days.items():
-        found.setdefault(day, []).append((kept.seen, _slots(day, now) * kept.series))
-    for day, lines in found.items():
-        holes = [(seen, due) for seen, due in lines if seen < due]
-        if not holes or midnight(day).timestamp() + 86_400 > now.timestamp():
+def _gaps(sums: _Sums, now: datetime) -> Iterator[Problem]:
+    """Tell each day that is over and has holes, alike for all metrics; a day that goes on is not whole anyway."""
+    holed = {day for (day, _), kept in sums.days.items() if kept.seen < _slots(day, now) * kept.series}
+    for day in sorted(holed):
+        if midnight(day).timestamp() + 86_400 > now.timestamp():
             continue
-        least = min(holes, key=lambda hole: Decimal(hole[0]) / hole[1])
-        says = (
-            f"{len(holes)} of {len(lines)} lines of {metric.meter} on {day} have holes; "
-            f"the least known is known for {_share(*least)} of the day"
+        yield Problem(
+            code="samples_missing",
+            says=f"series of {day} have holes: each quantity is what was seen, of the `covered_share` of the day",
+            where="usage",
+            hint="Without traffic a series may pause, or samples were lost: the two look alike.",
+            severity=Severity.WARNING,
+            period=Period.of_day(day),
         )
-        yield Problem(code="samples_missing", says=says, where=metric.name, severity=Severity.WARNING,
-                      hint="Quantities are what was seen: without traffic a series may pause, or samples were lost.",
-                      period=Period.of_day(day))  # fmt: skip
 
 
 def _slots(day: date, now: datetime) -> int:

@@ -19,6 +19,8 @@ MODELS = ("llama-3.3-70b-versatile", "openai/gpt-oss-120b", "whisper-large-v3")
 PROJECTS = ("website", "nightly")
 SLOTS = 288
 STEP = 300
+HOLES_ON = 20
+"""The day of each month on which samples are missing."""
 TODAY_SLOTS = 144
 """Of today only the time until noon has happened."""
 REQUESTS = "requests"
@@ -73,7 +75,7 @@ class GroqAccount(Account):
             for project in self.projects.values():
                 if chance.random() < 0.2:
                     continue  # nothing all day: no series at all
-                holes = chance.choice((0.0, 0.0, 0.02, 0.5))
+                holes = chance.choice((0.02, 0.5)) if day.day == HOLES_ON else 0.0
                 for meter in METERS:
                     for status in ("200", "429") if meter == REQUESTS else (None,):
                         samples = tuple(self._sample(day, slot, meter, chance, holes) for slot in range(SLOTS))
