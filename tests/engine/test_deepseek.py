@@ -23,7 +23,7 @@ from outlay.providers.deepseek.export import IMPORTS
 from outlay.simulator import World
 from outlay.simulator.worlds.deepseek import DeepSeekAccount
 from outlay.sync import imports
-from outlay.sync.entries import state_typed
+from outlay.sync.entries import foreseen, state_typed
 from outlay.wire.refusals import Said, declared
 
 KEY = "sim-deepseek-key"
@@ -239,8 +239,12 @@ def test_days_of_two_time_zones_are_never_added(bench: Make, tmp_path: Path) -> 
     assert one.rows(total) == [(8,)]
     for zone, first, count in (("+00:00", 2, 5), ("+03:00", 9, 3), ("+00:00", 9, 1)):
         path.write_text(days(zone, first, count))
-        with pytest.raises(ConfigError, match="count twice" if zone == "+00:00" else "would be lost"):
+        says = "count twice" if zone == "+00:00" else "would be lost"
+        with pytest.raises(ConfigError, match=says):
             imported(one, path)
+        partitions = imports.read(path, PROVIDER, clock=one.clock).partitions
+        with one.ledger() as ledger, pytest.raises(ConfigError, match=says):
+            foreseen(ledger, one.connection("deepseek"), partitions)
     assert one.rows(total) == [(8,)]
     path.write_text(days("+00:00", 10, 2))
     imported(one, path)

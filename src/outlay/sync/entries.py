@@ -68,10 +68,16 @@ class Done:
     outcomes: tuple[Outcome, ...]
 
 
-def foreseen(ledger: Ledger | None, connection: str, typed: Iterable[Typed]) -> tuple[Outcome, ...]:
-    """Return what stating facts would do, and do nothing. Null: without a ledger everything is new."""
-    known = {} if ledger is None else ledger.committed(connection)
-    return tuple(_outcome(known, connection, each) for each in _ordered(typed))
+def foreseen(ledger: Ledger | None, connection: Connection, typed: Iterable[Typed]) -> tuple[Outcome, ...]:
+    """Return what stating facts would do, and do nothing. Null: without a ledger everything is new.
+
+    Raises: ConfigError for what would be refused.
+    """
+    provider, typed = provider_of(connection, providers_by_id()), _ordered(typed)
+    if ledger is not None:
+        overlaps.refuse(ledger, provider, connection.name, typed)
+    known = {} if ledger is None else ledger.committed(connection.name)
+    return tuple(_outcome(known, connection.name, each) for each in typed)
 
 
 def state_typed(

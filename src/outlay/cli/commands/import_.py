@@ -109,7 +109,7 @@ def commit(
     from outlay.sync.entries import foreseen, state_typed
 
     if preview:
-        outcomes = _foreseen(settings, config, connection.name, typed, foreseen)
+        outcomes = _foreseen(settings, config, connection, typed, foreseen)
         _show(settings, connection.name, outcomes, None, problems)
         settings.say("nothing was committed")
         return
@@ -120,7 +120,7 @@ def commit(
     _tell(settings, done)
 
 
-def _foreseen(settings: Settings, config: Config, connection: str, typed: Sequence[Any], foreseen: Any) -> Any:
+def _foreseen(settings: Settings, config: Config, connection: Connection, typed: Sequence[Any], foreseen: Any) -> Any:
     try:
         with open_ledger(settings, config) as ledger:
             return foreseen(ledger, connection, typed)
