@@ -93,12 +93,12 @@ def test_costs_and_use_equal_the_truth(seed: int, bench: Make) -> None:
     assert meters == {"input_tokens", "cached_input_tokens", "output_tokens"}
 
 
-@pytest.mark.parametrize("label", ["standard", "detailed"])
-def test_one_kind_of_table_is_enough(label: str, bench: Make) -> None:
-    """The standard table alone has no resources and the same money."""
+@pytest.mark.parametrize("label", ["standard", "numeric", "pages", "closed"])
+def test_other_exports_hold_the_same_money(label: str, bench: Make) -> None:
+    """The standard table alone (without resources), exact money columns, small pages, a closed account."""
     one = made(bench, label=label)
     assert problems(one.sync()) == {}
-    assert charges(one) == true_charges(one, label, resources=label == "detailed")
+    assert charges(one) == true_charges(one, label, resources=label != "standard")
 
 
 def test_late_rows_change_their_old_days_and_no_others(bench: Make) -> None:
