@@ -155,6 +155,14 @@ def test_a_signature_must_be_that_of_the_key(asker: Asker) -> None:
     )
 
 
+def test_a_withdrawn_key_is_no_grant(asker: Asker) -> None:
+    """A key that was taken away is refused as a grant; the tokens it got before are refused as tokens."""
+    asker.faults.add("revoked_key", provider="google")
+    got = exchange(asker, assertion())
+    assert (got.status, got.json["error"]) == (400, "invalid_grant")
+    assert ask(asker, "/v1/billingAccounts").status == 401
+
+
 @pytest.mark.parametrize(
     ("scope", "statuses"),
     [
@@ -255,7 +263,7 @@ def paths(asker: Asker, label: str) -> list[str]:
     return found + [f"{BIGQUERY}/datasets/billing/tables/{each['tableReference']['tableId']}" for each in tables]
 
 
-@pytest.mark.parametrize("label", ["", "empty", "numeric", "closed", "detailed"])
+@pytest.mark.parametrize("label", ["", "empty", "numeric", "older", "closed", "detailed"])
 def test_answers_keep_to_the_contract(asker: Asker, label: str) -> None:
     """Every path of every kind of customer answers what its contract allows, and refuses what it does not know."""
     token = f"{TOKEN}:{label}"

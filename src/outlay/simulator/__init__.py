@@ -15,6 +15,8 @@ followed by ":label" opens a further account of its own ("sim-openai-admin:team-
 the label "empty" is an account without anything in it. `app(world)` is the same as an ASGI application for in-process
 transports, `serve(…)` and `python -m outlay.simulator` are the same as a process.
 
+Google's credential is a key file: `service_account_key(simulator.base_url("google"))`.
+
 Over HTTP: POST, GET and DELETE /_control/faults, POST /_control/restate, GET /_control/truth, /_control/requests.
 """
 
@@ -27,10 +29,11 @@ if TYPE_CHECKING:
     from outlay.simulator.faces import FACES
     from outlay.simulator.faces.base import Quota
     from outlay.simulator.faults import Faults
+    from outlay.simulator.google_key import service_account_key
     from outlay.simulator.server import Simulator, app, serve
     from outlay.simulator.world import World
 
-__all__ = ["FACES", "Faults", "Quota", "Simulator", "World", "app", "serve"]
+__all__ = ["FACES", "Faults", "Quota", "Simulator", "World", "app", "serve", "service_account_key"]
 
 _HOMES = {
     "FACES": "faces",
@@ -40,6 +43,7 @@ _HOMES = {
     "World": "world",
     "app": "server",
     "serve": "server",
+    "service_account_key": "google_key",
 }
 
 

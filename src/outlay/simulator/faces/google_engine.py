@@ -22,6 +22,8 @@ MEBIBYTE = 2**20
 _LEAST = 10 * MEBIBYTE
 _TYPES = {"STRING": "VARCHAR", "FLOAT": "DOUBLE", "NUMERIC": "DECIMAL(38,9)", "TIMESTAMP": "TIMESTAMPTZ",
           "BOOLEAN": "BOOLEAN", "INTEGER": "BIGINT", "DATE": "DATE"}  # fmt: skip
+_LATER = frozenset({"price", "consumption_model", "cost_at_list_consumption_model", "cost_at_effective_price_default",
+                    "tags", "subscription", "transaction_type", "seller_name"})  # fmt: skip
 _WIDTHS = {"STRING": 14, "NUMERIC": 16, "BOOLEAN": 1}
 _PARAMETERS = {"STRING": "TEXT", "INT64": "BIGINT", "INTEGER": "BIGINT", "FLOAT64": "DOUBLE", "BOOL": "BOOLEAN",
                "NUMERIC": "DECIMAL(38, 9)", "BIGNUMERIC": "DECIMAL(38, 18)", "DATE": "DATE",
@@ -42,9 +44,11 @@ class Result:
 
 
 def fields_of(account: GoogleAccount, kind: str) -> list[dict[str, Any]]:
-    """Return the columns of a kind of table; some customers' money is NUMERIC."""
+    """Return the columns of a kind of table: some customers' money is NUMERIC, some tables have fewer columns."""
     fields: list[dict[str, Any]] = load("google")["tables"][kind]
-    return [_numeric(each) for each in fields] if account.plot.label == "numeric" else fields
+    if account.plot.label == "older":
+        return [each for each in fields if each["name"] not in _LATER]
+    return [_numeric(each) for each in reversed(fields)] if account.plot.label == "numeric" else fields
 
 
 def _numeric(each: Mapping[str, Any]) -> dict[str, Any]:

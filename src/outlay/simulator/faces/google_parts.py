@@ -66,8 +66,10 @@ def page(
 def refuse(ask: Ask, no: Refusal) -> Answer:
     """Write the error envelope; the token endpoint has one of its own."""
     if ask.path == "/token":
-        name = str(no.extra.get("error", "invalid_request"))
-        return Answer(to_json({"error": name, "error_description": no.message}), no.status, no.headers)
+        # A key that is no longer good is told here as a grant that is not, never by 401.
+        dead = no.status == 401
+        name = "invalid_grant" if dead else str(no.extra.get("error", "invalid_request"))
+        return Answer(to_json({"error": name, "error_description": no.message}), 400 if dead else no.status, no.headers)
     error: dict[str, Any] = {"code": no.status, "message": no.message}
     reason = no.extra.get("reason") or _REASONS.get(no.status, "invalid")
     if ask.path.startswith("/bigquery/") or "reason" in no.extra:
