@@ -257,3 +257,32 @@ def test_every_call_declares_meters_that_exist() -> None:
     declared = [call for calls in _calls().values() for call, _ in calls]
     assert declared
     assert all(isinstance(call, Declared) and call.operation.isidentifier() for call in declared)
+
+
+@LIBRARIES
+def test_long_answers_are_read_as_they_pass(library: Any, metered: Metered, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long stream and a long body are handed over piece by piece, and their figures are found at the end."""
+    word = b'data: {"choices":[{"delta":{"content":"' + b"x" * 1000 + b'"}}]}\n\n'
+    stream = [word] * 400 + [b"data: " + USED + b"\n\n", b"data: [DONE]\n\n"]
+    with client_of(library, metered.home, stream, "text/event-stream") as client:
+        assert client.post(URL, json={}).content == b"".join(stream)
+    body = [b'{"data":"', *[b"y" * 1000] * 400, b'",', USED[1:]]
+    with client_of(library, metered.home, body) as client:
+        assert client.post(URL, json={}).content == b"".join(body)
+    assert [dict(event.quantities) for event in metered.events] == [
+        {"requests": 1, "input_tokens": 3, "output_tokens": 2}
+    ] * 2
+    assert next(iter(outlay.meter.clients._spools.values()))._bytes == 0
+
+
+def test_events_lost_to_a_full_queue_are_told(metered: Metered) -> None:
+    """A stream that the queue has no room for is lost loudly; the program gets all of it."""
+    with client_of(httpx2, metered.home, [USED]) as client:
+        spool = next(iter(outlay.meter.clients._spools.values()))
+        spool._items_max = 0
+        assert client.post(URL, json={}).content == USED
+        spool._items_max = 10
+    assert metered.events == []
+    assert spool.stats.lost == {"queue_full": 1}
+    assert "lost" in outlay.meter.trouble()["queue_full"]
+    spool.stats.troubles.clear()

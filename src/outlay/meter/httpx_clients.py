@@ -9,7 +9,7 @@ from typing import Any
 
 from outlay.meter.fence import Fence
 from outlay.meter.vendors import call_of
-from outlay.meter.watch import Scribe, Watch
+from outlay.meter.watch import ROOM_BYTES, Scribe, Watch
 
 LIBRARIES = ("httpx2", "httpx")
 
@@ -80,11 +80,14 @@ def _streams(library: Any) -> tuple[Any, Any]:
             return getattr(self.__dict__["_stream"], name)
 
         def __iter__(self) -> Iterator[bytes]:
-            take, complete = self._watching.take, False
+            append, room, complete = self._watching.append, ROOM_BYTES, False
             pieces = iter(self._stream)
             try:
                 for piece in pieces:
-                    take(piece)
+                    append(piece)
+                    room -= len(piece)
+                    if room < 0:
+                        room = self._watching.hand_over()
                     yield piece
                 complete = True
             finally:
@@ -108,11 +111,14 @@ def _streams(library: Any) -> tuple[Any, Any]:
             return getattr(self.__dict__["_stream"], name)
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
-            take, complete = self._watching.take, False
+            append, room, complete = self._watching.append, ROOM_BYTES, False
             pieces = self._stream.__aiter__()
             try:
                 async for piece in pieces:
-                    take(piece)
+                    append(piece)
+                    room -= len(piece)
+                    if room < 0:
+                        room = self._watching.hand_over()
                     yield piece
                 complete = True
             finally:

@@ -18,7 +18,8 @@ from outlay.model.facts import Limit
 from outlay.model.metering import MeterEvent
 from outlay.providers.metering import UNCOUNTED, Counted, Seen
 
-_HAND_OVER_BYTES = 64 << 10
+ROOM_BYTES = 64 << 10
+"""So much of an answer is held until the writer's thread gets it."""
 _TEXT_MAX = 200
 _REQUEST_BYTES_MAX = 32 << 20
 
@@ -44,12 +45,13 @@ class Watch:
     """
 
     __slots__ = ("_body", "_broken", "_call", "_chunks", "_collected", "_decode", "_decoded", "_ended", "_headers",
-                 "_scribe", "_size", "_status", "complete")  # fmt: skip
+                 "_room", "_scribe", "_status", "append", "complete")  # fmt: skip
 
     def __init__(self, scribe: Scribe, call: Call, status: int, headers: Headers, body: Body) -> None:
         self._scribe, self._call, self._status, self._headers, self._body = scribe, call, status, headers, body
         self._chunks: list[bytes] = []
-        self._size = 0
+        self.append = self._chunks.append
+        self._room = ROOM_BYTES
         self._ended = self._broken = False
         self._decoded = False
         self._decode: Decoder | None = None
@@ -63,24 +65,28 @@ class Watch:
 
     def take(self, chunk: bytes) -> None:
         """Note a piece that was passed on."""
-        self._chunks.append(chunk)
-        self._size += len(chunk)
-        if self._size >= _HAND_OVER_BYTES:
-            self._hand_over()
+        self.append(chunk)
+        self._room -= len(chunk)
+        if self._room < 0:
+            self._room = self.hand_over()
 
-    def _hand_over(self) -> None:
-        chunks, size = self._chunks, self._size
-        self._chunks, self._size = [], 0
+    def hand_over(self) -> int:
+        """Give what was appended to the writer's thread; return how many bytes may be appended until the next time."""
+        chunks = self._chunks[:]
+        self._chunks.clear()  # and not another list: `append` is this one's
+        size = sum(map(len, chunks))
         if not self._scribe.spool.later(lambda: self._absorb(chunks), size):
             self._broken = True
+        return ROOM_BYTES
 
     def end(self, *, complete: bool) -> None:
         """Note that no more will come; `complete` where the answer was read to its end."""
         if self._ended:
             return
         self._ended, self.complete = True, complete
-        at = datetime.now(UTC)
-        self._scribe.spool.later(lambda: self._conclude(at), self._size)
+        with Fence(self._scribe.spool.stats, "unwatched"):
+            at = datetime.now(UTC)
+            self._scribe.spool.later(lambda: self._conclude(at), sum(map(len, self._chunks)))
 
     # From here on in the writer's thread.
 
