@@ -25,6 +25,8 @@ from outlay.model.problem import Problem
 from outlay.providers import PROVIDERS
 from outlay.providers.base import Ask, Endpoint, Provider
 from outlay.store import Ledger
+from outlay.sync.follow import again
+from outlay.wire.client import Answer
 
 SECONDS = 1.0
 
@@ -43,20 +45,32 @@ def kept(home: Path) -> dict[str, tuple[list[Payload], Mapping[str, str]]]:
 
 
 def endpoints(provider: Provider) -> dict[tuple[str, str], Endpoint[object]]:
-    """Return a provider's endpoints by dataset and name."""
+    """Return a provider's endpoints by dataset and name; those that others lead to are mapped with them."""
     return {(dataset.name, each.name): each for dataset in provider.datasets for each in dataset.endpoints}
+
+
+def further(payloads: list[Payload]) -> dict[str, dict[str, list[Payload]]]:
+    """Return the answers about single ids, by their fetch and id: what pages led to is among them."""
+    found: dict[str, dict[str, list[Payload]]] = defaultdict(lambda: defaultdict(list))
+    for payload in payloads:
+        if payload.item is not None:
+            found[payload.fetch_id][payload.item].append(payload)
+    return found
 
 
 def measured(provider: Provider, payloads: list[Payload], options: Mapping[str, str]) -> tuple[int, float]:
     """Return how many facts were mapped, and in how many seconds of CPU."""
-    known = endpoints(provider)
+    known, ids = endpoints(provider), further(payloads)
     decoders = {each.page: msgspec.json.Decoder(each.page) for each in known.values()}
+    pages = [payload for payload in payloads if (payload.dataset, payload.endpoint) in known]
     facts, started = 0, time.process_time()
     while time.process_time() - started < SECONDS:
-        for payload in payloads:
+        for payload in pages:
             endpoint = known[payload.dataset, payload.endpoint]
             page = decoders[endpoint.page].decode(payload.body)
-            ask = Ask(payload.dataset, payload.window, options, payload.fetched_at, payload.item)
+            ask = Ask(payload.dataset, payload.window, options, payload.fetched_at, payload.item, payload.headers or {})
+            if endpoint.then:
+                ask = again(endpoint, Answer(page, payload, ask), ids[payload.fetch_id]).answer.ask
             facts += sum(not isinstance(fact, Problem) for fact in endpoint.facts(page, ask))
     return facts, time.process_time() - started
 
