@@ -164,7 +164,8 @@ def stated_basis(provider: Provider) -> Basis:
     Where the vendor's bill can be in the same ledger, through its API or its export, the call is on that bill already:
     as a weaker figure it stands beside the bill and is never added to it.
     """
-    bills = any(Charge in each.yields for each in (*provider.datasets, *provider.imports))
+    synced, imported = (each.yields for each in provider.datasets), (each.yields for each in provider.imports)
+    bills = any(Charge in kinds for kinds in (*synced, *imported))
     return Basis.PRICED if bills else Basis.BILLED
 
 
