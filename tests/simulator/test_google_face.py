@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -336,3 +338,12 @@ def test_calls_are_counted(asker: Asker) -> None:
     assert (got.status, got.json["error"]["status"]) == (429, "RESOURCE_EXHAUSTED")
     assert "retry-after" not in got.headers
     assert run(asker, "SELECT 1 AS a", token=token).status == 200
+
+
+def test_a_key_file_is_the_same_everywhere() -> None:
+    """Another process makes the same key, so that its assertions are good here; the file says where tokens are."""
+    code = f"from outlay.simulator import service_account_key; print(service_account_key({BASE!r}))"
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert json.loads(other) == (mine := json.loads(service_account_key(BASE)))
+    assert mine["token_uri"] == f"{BASE}/token"
+    assert key_pair().n.bit_length() == 2048

@@ -1,4 +1,7 @@
-"""A service account's key file for the simulated Google, made when the process first asks for one and kept nowhere."""
+"""A service account's key file for the simulated Google, made when a process first asks for one and kept nowhere.
+
+Every process makes the same key, so that one may ask a simulator that runs in another: it opens nothing else.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import cache
-from random import SystemRandom
+from random import Random
 
 PROJECT = "sim-billing"
 DOMAIN = f"{PROJECT}.iam.gserviceaccount.com"
@@ -17,7 +20,7 @@ _E = 65_537
 _SHA256_PREFIX = bytes.fromhex("3031300d060960864801650304020105000420")
 _RSA_ALGORITHM = bytes.fromhex("300d06092a864886f70d0101010500")
 _SMALL_PRIMES = tuple(n for n in range(3, 2000, 2) if all(n % d for d in range(3, int(n**0.5) + 1, 2)))
-_CHANCE = SystemRandom()
+_CHANCE = Random("google key 3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ class KeyPair:
 
 @cache
 def key_pair() -> KeyPair:
-    """Return the key pair of this process."""
+    """Return the key pair, the same in every process."""
     p = _prime()
     q = _prime()
     return KeyPair(max(p, q), min(p, q))
