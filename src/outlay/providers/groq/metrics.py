@@ -7,15 +7,15 @@ and told, for neither silence nor a hole is a zero.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from decimal import Context, Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation, localcontext
 
 import msgspec
 from msgspec import Struct
 
-from outlay.clock import day_of, midnight
+from outlay.clock import midnight
 from outlay.model.facts import Name, Usage
 from outlay.model.money import exact
 from outlay.model.period import Period
@@ -24,10 +24,12 @@ from outlay.providers.base import Ask, Endpoint, EpochWindow, FanOut, Refusal
 
 SERVICE = "GroqCloud"
 STEP = 300
+DAY_SECONDS = 86_400
 METRIC = "metric"
 """The kind of name under which metrics are kept: their ids are queries."""
 _ROOT = "/v1/metrics/prometheus/api/v1"
 _WIDE = Context(prec=100)
+_EPOCH = date(1970, 1, 1).toordinal()
 _SHARE = Decimal("0.0001")
 _STAYS = "Nothing was overwritten; sync again, and report it if it stays."
 
@@ -140,6 +142,14 @@ class _Day:
     seen: int = 0
     series: int = 0
 
+    def add(self, texts: Iterable[str]) -> None:
+        """Add a series' samples of the day. Raises: ValueError for what is no rate."""
+        rates = [rate for rate in map(_number, texts) if rate is not None]
+        with localcontext(_WIDE):
+            self.rates = sum(rates, self.rates)
+        self.seen += len(rates)
+        self.series += 1
+
 
 _Line = tuple[str | None, str | None, str | None]
 
@@ -154,22 +164,19 @@ class _Sums:
     def add(self, series: Series) -> None:
         """Add one series. Raises: LookupError for samples that were not asked for; ValueError for what is no rate."""
         start, end = int(self.ask.period.start.timestamp()), int(self.ask.period.end.timestamp())
-        line = (series.metric.model, series.metric.project_id, series.metric.status_code)
-        touched: dict[date, _Day] = {}
-        seen: set[Decimal] = set()
+        texts: dict[int, list[str]] = {}
+        seen: set[int] = set()
         for moment, text in series.values:
-            if moment % STEP or moment in seen or not start <= moment <= end:
+            second = int(moment)
+            if second != moment or second % STEP or second in seen or not start <= second <= end:
                 raise LookupError(f"a sample at {moment} Unix seconds was not asked for, or twice")
-            seen.add(moment)
-            if moment == start:
-                continue  # the five minutes before the window: the day before has them
-            rate = _number(text)
-            day = day_of(datetime.fromtimestamp(int(moment) - STEP, self.ask.period.start.tzinfo))
-            kept = touched.setdefault(day, self.days.setdefault((day, line), _Day()))
-            if rate is not None:
-                kept.rates, kept.seen = _WIDE.add(kept.rates, rate), kept.seen + 1
-        for kept in touched.values():
-            kept.series += 1
+            seen.add(second)
+            # The five minutes before the window are the day before's.
+            if second != start:
+                texts.setdefault((second - STEP) // DAY_SECONDS, []).append(text)
+        line = (series.metric.model, series.metric.project_id, series.metric.status_code)
+        for day, said in texts.items():
+            self.days.setdefault((date.fromordinal(_EPOCH + day), line), _Day()).add(said)
 
 
 def _number(text: str) -> Decimal | None:
@@ -238,7 +245,7 @@ def _gaps(sums: _Sums, now: datetime) -> Iterator[Problem]:
     """Tell each day that is over and has holes, alike for all metrics; a day that goes on is not whole anyway."""
     holed = {day for (day, _), kept in sums.days.items() if kept.seen < _slots(day, now) * kept.series}
     for day in sorted(holed):
-        if midnight(day).timestamp() + 86_400 > now.timestamp():
+        if midnight(day).timestamp() + DAY_SECONDS > now.timestamp():
             continue
         yield Problem(
             code="samples_missing",
@@ -253,7 +260,7 @@ def _gaps(sums: _Sums, now: datetime) -> Iterator[Problem]:
 def _slots(day: date, now: datetime) -> int:
     """Return how many samples a day should have by now."""
     passed = int(now.timestamp() - midnight(day).timestamp())
-    return max(0, min(86_400, passed) // STEP)
+    return max(0, min(DAY_SECONDS, passed) // STEP)
 
 
 def _share(seen: int, expected: int) -> str:
