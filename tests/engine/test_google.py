@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from outlay.analysis.budgets import budgets
+from outlay.analysis.readings import limits
 from outlay.model.problem import Severity
 from outlay.simulator.google_key import service_account_key
 from outlay.sync.plan import Span
@@ -159,6 +161,10 @@ def test_budgets_caps_and_quotas(bench: Make) -> None:
     assert one.rows("SELECT count(*) FROM budgets WHERE consumed IS NOT NULL") == [(0,)]
     assert "budget_without_figure" in problems(report, Severity.NOTE).get("budgets", set())
     assert one.rows("SELECT count(*) > 0 FROM limits WHERE kind = 'spend'") == [(True,)]
+    with one.ledger() as ledger:
+        # A budget counts by Google's rules, in Pacific days, over projects by number: no sum of ours is its use.
+        assert {row.consumed for row in budgets(ledger, clock=one.clock).rows} == {None}
+        assert {row.used for row in limits(ledger, clock=one.clock).rows} == {None}
     assert one.rows("SELECT count(*) > 0 FROM limits WHERE kind = 'rate' AND model IS NOT NULL") == [(True,)]
 
 

@@ -55,6 +55,7 @@ UNITS: Mapping[str, Unit] = {
         _unit("gb_hours", "storage time", "GB-Hours", "60"),
         _unit("gb_minutes", "storage time", "GB-Minutes"),
         _unit("vcpu_minutes", "vcpu time", "vCPU-Minutes"),
+        _unit("byte_seconds", "storage time (bytes)", "B-Seconds"),
         _unit("gib_hours", "storage time (binary)", "GiB-Hours"),
     )
 }

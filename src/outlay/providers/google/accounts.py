@@ -32,6 +32,9 @@ _BUDGET_VIEWER = Refusal(
     403, "permission_missing", contains="PERMISSION_DENIED",
     hint="Budgets take the role Billing Account Viewer (roles/billing.viewer) on the billing account.",
 )  # fmt: skip
+_SCOPE_OF_ALL = "billing_account"
+"""Not "account", which means all that a connection bills: it may read several. Nor is a project's number its id, or a
+service's id its name: what a budget has used is Google's to say, in Pacific days and with its own idea of credits."""
 _LAST_PERIOD = "last period's spend"
 
 
@@ -210,7 +213,7 @@ def budgets(page: Plans, ask: Ask) -> Iterator[Budget | Limit | Problem]:
         yield Budget(
             budget_id=plan.name.rpartition("/")[2],
             name=plan.display_name or plan.name.rpartition("/")[2],
-            scope=f"account:{ask.item}",
+            scope=f"{_SCOPE_OF_ALL}:{ask.item}",
             amount=amount.exactly(),
             currency=amount.currency_code,
             period=_period(plan.budget_filter),
@@ -231,7 +234,7 @@ def _ceiling(plan: Plan, amount: Amount, ask: Ask) -> Limit:
     state = plan.spend_cap.output_state if plan.spend_cap else None
     return Limit(
         name=plan.display_name or plan.name.rpartition("/")[2],
-        scope=f"project:{project}" if project else f"account:{ask.item}",
+        scope=f"project_number:{project}" if project else f"{_SCOPE_OF_ALL}:{ask.item}",
         kind=LimitKind.SPEND,
         unit=amount.currency_code,
         quota=amount.exactly(),
@@ -258,7 +261,7 @@ def _period(counted: Filter) -> str:
 
 
 def _covers(counted: Filter) -> dict[str, str | None] | None:
-    lists = {"project": counted.projects, "service": counted.services, "subaccount": counted.subaccounts,
+    lists = {"project_number": counted.projects, "service_id": counted.services, "subaccount": counted.subaccounts,
              "ancestor": counted.resource_ancestors}  # fmt: skip
     found: dict[str, str | None] = {
         name: ",".join(value.rpartition("/")[2] for value in sorted(values)) for name, values in lists.items() if values

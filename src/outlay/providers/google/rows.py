@@ -29,7 +29,7 @@ _DULL = (None, "", "regular", "Default", "GOOGLE")
 _LIMIT = Decimal(10) ** 19
 _GIB = Decimal(2**30)
 _UNITS = {"byte": "bytes", "bytes": "bytes", "second": "seconds", "seconds": "seconds", "count": "count",
-          "requests": "requests", "request": "requests"}  # fmt: skip
+          "requests": "requests", "request": "requests", "byte-seconds": "byte_seconds"}  # fmt: skip
 _KEPT = ("cost_type", "adjustment_id", "adjustment_text", "adjustment_mode", "adjustment_type", "transaction_type",
          "project_name", "project_number", "consumption_name", "publisher_type")  # fmt: skip
 _CATEGORIES = {
@@ -135,7 +135,7 @@ def _charge(cells: Cells, period: Period, billed: Money, details: dict[str, str 
         sku_price_id=(f"{sku}/{consumption}" if committed else sku) if used or category is Category.PURCHASE else None,
         sku_meter=model.meter or (cells["sku_name"] if used else None),
         consumed_quantity=consumed if cells["usage_unit"] else None,
-        consumed_unit=cells["usage_unit"] if consumed is not None else None,
+        consumed_unit=_unit(cells["usage_unit"], model) if consumed is not None else None,
         pricing_quantity=priced if cells["pricing_unit"] else None,
         pricing_unit=cells["pricing_unit"] if priced is not None else None,
         pricing_category=("Committed" if committed else "Standard") if used and sku else None,
@@ -204,8 +204,7 @@ def _grant(whole: Charge, granted: Money) -> Charge:
 def _usage(whole: Charge, quantity: Decimal | None, unit: str | None) -> Iterator[Usage]:
     if not quantity or not unit or whole.sku_id is None:
         return
-    tokens = whole.sku_meter is not None and whole.sku_meter.endswith("_tokens") and whole.model is not None
-    name = "tokens" if tokens and unit == "count" else _UNITS.get(unit, unit)
+    name = whole.consumed_unit or _UNITS.get(unit, unit)
     if name == "bytes" and abs(quantity) >= _LIMIT:
         # More bytes than the ledger counts one by one: a power of two loses nothing that matters.
         name, quantity = "gib", quantity / _GIB
@@ -228,6 +227,11 @@ def _usage(whole: Charge, quantity: Decimal | None, unit: str | None) -> Iterato
         tags=whole.tags,
         details=None,
     )
+
+
+def _unit(said: str | None, model: gemini.Told) -> str | None:
+    """Return a unit in the ledger's words: what a SKU of tokens counts is tokens."""
+    return "tokens" if said == "count" and model.meter else _UNITS.get(said or "", said)
 
 
 def _details(cells: Cells, gross: Decimal, by_type: Mapping[str, Decimal | None]) -> dict[str, str | None] | None:
