@@ -248,3 +248,29 @@ def test_no_key_is_written_anywhere(bench: Make) -> None:
     pem = json.loads(one.keys["google"])["private_key"]
     lines = {text for text in pem.splitlines() if "PRIVATE" not in text and len(text) > 16}
     assert one.leaks([json.dumps(report.to_json()) for report in one.reports], lines | {"sim-google-reader-"}) == []
+
+
+@pytest.mark.parametrize("fault", ["rate_limit", "server_error", "html", "cut"])
+def test_faults_that_pass_change_nothing(fault: str, bench: Make) -> None:
+    """A busy or broken answer in the middle of a query is asked for again; the query is run once all the same."""
+    one = made(bench, days=6)
+    one.simulator.faults.add(fault, path="*/queries*", times=2, status=503 if fault == "html" else None)
+    assert problems(one.sync()) == {}
+    assert charges(one) == true_charges(one)
+
+
+def test_a_token_that_is_refused_is_minted_again(bench: Make) -> None:
+    """A token revoked in the middle of a sync costs one more; the connection goes on."""
+    one = made(bench, days=6)
+    one.simulator.faults.add("revoked_key", path="*/queries", times=1)
+    assert problems(one.sync()) == {}
+    assert charges(one) == true_charges(one)
+
+
+@pytest.mark.parametrize(("fault", "label"), [("duplicate_rows", ""), ("repeat_cursor", "pages")])
+def test_a_result_that_does_not_add_up_is_not_committed(fault: str, label: str, bench: Make) -> None:
+    """Rows sent twice and pages that repeat are told by the count of rows and by their tokens."""
+    one = made(bench, label=label, days=6)
+    one.simulator.faults.add(fault, path="*/queries*", times="forever")
+    assert problems(one.sync())["costs"] == {"payload_unreadable"}
+    assert charges(one) == {}
