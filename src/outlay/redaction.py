@@ -21,6 +21,7 @@ _PATTERNS = re.compile(
         ["']?\s*[:=]\s*["']?(?:bearer\s+|basic\s+|token\s+)?) (?P<value>[^\s"',;&}]{6,})
     | \b(?:sk|rk|pk)[-_](?:ant|proj|admin|svcacct|live|test)[-_A-Za-z0-9]{6,}
     | \bgh[pousr]_[A-Za-z0-9]{8,} | \bgithub_pat_[A-Za-z0-9_]{8,}
+    | \bya29\.[A-Za-z0-9_-]{8,} | \bAIza[A-Za-z0-9_-]{30,}
     | \bgsk_[A-Za-z0-9]{8,} | \bhf_[A-Za-z0-9]{8,} | \bsbp_[A-Za-z0-9]{8,} | \bwhsec_[A-Za-z0-9]{8,}
     | -----BEGIN[ A-Z]*PRIVATE\ KEY-----.*?-----END[ A-Z]*PRIVATE\ KEY-----
     | (?P<url>\b[a-z][a-z0-9+.-]*://)[^/\s:@]*:[^/\s@]+@
@@ -45,14 +46,25 @@ class Redactor:
             return
         forms = _forms(secret)
         with self._lock:
-            if forms <= self._known:
-                return
-            self._known |= forms
-            longest_first = sorted(self._known, key=len, reverse=True)
-            source = "|".join(re.escape(form) for form in longest_first)
-            self._known_bytes = tuple(form.encode(errors="surrogatepass") for form in longest_first)
-            self._pattern = re.compile(source)
-            self._pattern_bytes = re.compile(b"|".join(re.escape(form) for form in self._known_bytes))
+            if not forms <= self._known:
+                self._know(self._known | forms)
+
+    def forget(self, secret: str) -> None:
+        """Let go of a secret that was made for a while and that nothing holds any more, such as an hour's token.
+
+        A process that runs for months would know thousands of them, and look for each in every page.
+        """
+        with self._lock:
+            self._know(self._known - _forms(secret))
+
+    def _know(self, forms: frozenset[str]) -> None:
+        self._known = forms
+        longest_first = sorted(forms, key=len, reverse=True)
+        self._known_bytes = tuple(form.encode(errors="surrogatepass") for form in longest_first)
+        source = "|".join(re.escape(form) for form in longest_first)
+        self._pattern = re.compile(source) if forms else None
+        source_bytes = b"|".join(re.escape(form) for form in self._known_bytes)
+        self._pattern_bytes = re.compile(source_bytes) if forms else None
 
     def text(self, value: str) -> str:
         """Return the text with every secret replaced by `***`."""

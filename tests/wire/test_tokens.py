@@ -208,10 +208,17 @@ def test_a_token_address_over_plain_http_is_refused() -> None:
 
 def test_the_redactor_knows_keys_and_tokens() -> None:
     """What was minted and what it was minted from are hidden wherever they turn up."""
-    google = Google()
-    asyncio.run(collect(over(google, json.dumps(USER)), COSTS))
-    for hidden in ("tok-fake-1", USER["refresh_token"], USER["client_secret"]):
-        assert hidden not in redactor.text(f"it was {hidden} there")
+
+    async def go() -> None:
+        async with over(Google(), json.dumps(USER)) as made:
+            async for _ in made.ask("costs", COSTS, PERIOD):
+                for hidden in ("tok-fake-1", USER["refresh_token"], USER["client_secret"]):
+                    assert hidden not in redactor.text(f"it was {hidden} there")
+
+    asyncio.run(go())
+    # The token is let go of with the connection that held it; what it was made from never is.
+    assert "tok-fake-1" in redactor.text("it was tok-fake-1 there")
+    assert USER["refresh_token"] not in redactor.text(USER["refresh_token"])
 
 
 def test_adc_reads_what_googles_own_tools_left(tmp_path: Path) -> None:

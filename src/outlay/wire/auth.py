@@ -22,6 +22,9 @@ class Signer(Protocol):
     def forget(self, headers: Mapping[str, str], scopes: tuple[str, ...]) -> bool:
         """Let go of what the vendor refused, and tell whether there is anything else to try."""
 
+    def close(self) -> None:
+        """Let go of what was made for a while."""
+
 
 class Fixed:
     """A credential that is sent as it is."""
@@ -36,6 +39,9 @@ class Fixed:
     def forget(self, _headers: Mapping[str, str], _scopes: tuple[str, ...]) -> bool:
         """Tell that there is nothing else to try."""
         return False
+
+    def close(self) -> None:
+        """Keep the credential: it is the user's, and is known as long as the process runs."""
 
 
 def signer(

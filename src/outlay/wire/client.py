@@ -159,6 +159,7 @@ class Wire:
     async def aclose(self) -> None:
         """Close every socket."""
         await self._client.aclose()
+        self._signer.close()
 
     @property
     def requests(self) -> int:

@@ -75,6 +75,7 @@ class Tokens:
         async with self._locks.setdefault(scopes, asyncio.Lock()):
             kept = self._kept.get(scopes)
             if kept is None or kept[1] - _SPARE <= self._clock():
+                self._drop(scopes)
                 kept = self._kept[scopes] = await self._minted(scopes, send)
         headers = {"authorization": f"Bearer {kept[0]}"}
         if self._known is not None and self._known.quota_project_id:
@@ -85,8 +86,18 @@ class Tokens:
         """Let go of a token that the vendor refused, and tell whether another can be minted."""
         kept = self._kept.get(scopes)
         if kept is not None and headers.get("authorization") == f"Bearer {kept[0]}":
-            del self._kept[scopes]
+            self._drop(scopes)
         return self._known is not None or self._text == ADC_NONE
+
+    def close(self) -> None:
+        """Let go of every token."""
+        for scopes in list(self._kept):
+            self._drop(scopes)
+
+    def _drop(self, scopes: tuple[str, ...]) -> None:
+        kept = self._kept.pop(scopes, None)
+        if kept is not None:
+            redactor.forget(kept[0])
 
     async def _minted(self, scopes: tuple[str, ...], send: Send) -> tuple[str, datetime]:
         known, now = self._known, self._clock()
