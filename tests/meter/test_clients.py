@@ -9,17 +9,20 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import httpx
 import httpx2
 import pytest
+import requests
 
 import outlay.meter
 from meter.conftest import Metered
 from outlay.meter import httpx_clients
-from outlay.meter.spool import pending
+from outlay.meter.spool import Spool, pending
+from outlay.meter.watch import requested
 from outlay.providers.metering import Metered as Declared
 
 SRC = Path(__file__).parents[2] / "src"
@@ -286,3 +289,33 @@ def test_events_lost_to_a_full_queue_are_told(metered: Metered) -> None:
     assert spool.stats.lost == {"queue_full": 1}
     assert "lost" in outlay.meter.trouble()["queue_full"]
     spool.stats.troubles.clear()
+
+
+AUDIO = "https://api.openai.com/v1/audio/transcriptions"
+HEARD = b'{"text":"SECRET-WORD","usage":{"type":"duration","seconds":2.5}}'
+
+
+@LIBRARIES
+def test_the_model_is_read_from_a_form(library: Any, metered: Metered) -> None:
+    """Where no answer names the model, the request's form does; its file and its other fields are passed over."""
+    with client_of(library, metered.home, [HEARD]) as client:
+        client.post(AUDIO, data={"model": "whisper-1", "prompt": "SECRET-WORD"}, files={"file": ("a.wav", b"RIFF")})
+        client.post(AUDIO, content=iter([b"no", b"thing"]))
+    first, second = metered.events
+    assert (first.model, first.operation, second.model) == ("whisper-1", "transcription", None)
+    assert first.quantities == second.quantities == {"requests": 1, "audio_seconds": Decimal("2.5")}
+    outlay.meter.clients._spools[metered.home].stats.troubles.clear()
+
+
+def test_the_model_is_read_from_what_was_sent(metered: Metered) -> None:
+    """JSON, a form's bytes, text and a mapping; what is none of these or strange names none."""
+    spool = Spool(metered.home)
+    form = requests.Request("POST", AUDIO, data={"model": "whisper-1"}, files={"file": b"RIFF"}).prepare().body
+    for content, model in (
+        (b'{"messages": [1], "model": "m"}', "m"), ('{"model": "m"}', "m"), (form, "whisper-1"), ({"model": "m"}, "m"),
+        (b"{}", None), (b'{"model": 3}', None), (b'{"model": "a\\nb"}', None), (None, None), (b"\x00", None),
+    ):  # fmt: skip
+        assert requested(lambda content=content: content, "model", spool) == model
+    assert spool.stats.troubles == {}
+    assert requested(lambda: b"{", "model", spool) is None
+    assert spool.stats.last == {"unreadable": "DecodeError"}

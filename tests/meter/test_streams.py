@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import sys
+import types
 import zlib
 from itertools import pairwise
 
@@ -119,3 +121,42 @@ def test_bombs_come_in_bounded_pieces() -> None:
 def test_only_bodies_with_figures_are_kept(media_type: str, kind: str) -> None:
     """Sound and images pass by; JSON and events do not."""
     assert type(collector(media_type, MARKS)).__name__ == kind
+
+
+@pytest.mark.parametrize("library", ["brotli", "brotlicffi", "zstandard", "compression.zstd"])
+def test_libraries_that_are_there_are_used(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Brotli and zstd are undone by whichever library the program's client uses; without one it is said."""
+    for name in ("brotli", "brotlicffi", "zstandard", "compression.zstd"):
+        monkeypatch.setitem(sys.modules, name, None)
+    encoding = "br" if "brotli" in library else "zstd"
+    with pytest.raises(streams.EncodingError):
+        decoder(encoding)
+
+    class Undo:
+        """A library's decompressor, whose format is the text backwards."""
+
+        def decompress(self, chunk: bytes) -> bytes:
+            return chunk[::-1]
+
+    made = types.ModuleType(library)
+    made.__dict__["Decompressor" if encoding == "br" else "ZstdDecompressor"] = Undo
+    monkeypatch.setitem(sys.modules, "compression", types.ModuleType("compression"))
+    monkeypatch.setitem(sys.modules, library, made)
+    assert b"".join(decoder(encoding)(b"cba")) == b"abc"
+
+
+def test_broken_gzip_is_said() -> None:
+    """What is not in its encoding is an error, at its start and in its middle."""
+    whole = bytearray(zlib.compress(bytes(range(256)) * 40))
+    whole[20:40] = b"\xff" * 20
+    for encoding, content in (("gzip", b"not gzip at all"), ("deflate", bytes(whole))):
+        with pytest.raises(streams.EncodingError):
+            list(decoder(encoding)(content))
+
+
+def test_many_documents_keep_the_first_and_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream that marks every event is held within a bound."""
+    monkeypatch.setattr(streams, "_DOCUMENTS_MAX", 3)
+    lines = Lines(MARKS)
+    lines.feed(b"".join(b'{"usage":%d}\n' % number for number in range(10)))
+    assert lines.documents(complete=True) == (b'{"usage":0}', b'{"usage":8}', b'{"usage":9}')

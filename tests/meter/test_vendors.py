@@ -224,3 +224,50 @@ def test_calls_are_recognised(host: str, path: str, provider: str, operation: st
 def test_free_calls_are_not_metered() -> None:
     """Counting tokens is no use."""
     assert call_of(None, "POST", "api.anthropic.com", "/v1/messages/count_tokens") is None
+
+
+def test_images_are_counted_and_speech_is_of_unknown_use() -> None:
+    """Images are how many came; an answer that is only sound tells nothing."""
+    made = {"data": [{"b64_json": "x"}, {"b64_json": "y"}], "usage": {"input_tokens": 3, "output_tokens": 9}}
+    assert only(openai.images(seen(made, model="gpt-image-1"))).quantities == {"requests": 1, "images": 2}
+    assert only(openai.images(seen({"data": []}))).quantities == UNKNOWN
+    assert only(openai.uncounted(seen(model="tts-1"))) == Counted(UNKNOWN, model="tts-1")
+
+
+@pytest.mark.parametrize(
+    "read", [openai.images, openai.uncounted, openai.transcriptions, elevenlabs.speech, elevenlabs.transcriptions]
+)
+def test_refusals_of_every_kind_count_nothing(read: Any) -> None:
+    """What the vendor refused is no use."""
+    assert list(read(seen({"error": {}}, status=429))) == []
+
+
+@pytest.mark.parametrize(
+    ("read", "body"),
+    [
+        (openai.completions, {"usage": {"prompt_tokens": 1, "prompt_tokens_details": {"cached_tokens": 2}}}),
+        (openai.completions, {"usage": {"prompt_tokens": 1, "completion_tokens": 1,
+                                        "completion_tokens_details": {"reasoning_tokens": 2}}}),
+        (openai.transcriptions, {"usage": {"input_tokens": 1, "input_token_details": {"audio_tokens": 2}}}),
+        (anthropic.messages, {"usage": {"input_tokens": -1, "output_tokens": 1}}),
+        (google.generated, {"usageMetadata": {"promptTokenCount": 1, "cachedContentTokenCount": 2}}),
+    ],
+)  # fmt: skip
+def test_parts_above_their_whole_are_refused(read: Any, body: dict[str, Any]) -> None:
+    """Figures that cannot be right are an error for the meter to count, never numbers."""
+    with pytest.raises(ValueError, match=r"more than|below zero"):
+        list(read(seen(body)))
+
+
+def test_answers_that_tell_nothing() -> None:
+    """An answer without its figures is of unknown use, and one without limits has none."""
+    assert only(google.generated(seen({}))).quantities == UNKNOWN
+    assert only(elevenlabs.transcriptions(seen({"text": "x"}))).quantities == UNKNOWN
+    assert list(elevenlabs.limits(seen())) == []
+    assert list(google.limits(seen({"error": {"details": []}}))) == []
+    assert (
+        list(google.limits(seen([{"error": {"details": [{"violations": [{"quotaId": "PerDay"}]}]}}], status=429))) == []
+    )
+    assert list(google.limits(seen({}, status=429))) == []
+    (limit,) = openai.limits(seen(x_ratelimit_limit_tokens="many", x_ratelimit_remaining_tokens="3"))
+    assert (limit.quota, limit.remaining) == (None, 3)
