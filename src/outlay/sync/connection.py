@@ -11,7 +11,7 @@ from typing import Any
 
 from outlay.errors import AccessDeniedError, NotOfferedError, PermissionMissingError, ProviderError
 from outlay.model.batch import Partition
-from outlay.model.facts import Charge
+from outlay.model.facts import Charge, Name
 from outlay.model.period import Period
 from outlay.model.problem import Problem, Severity
 from outlay.providers.base import Dataset, Endpoint, FanOut
@@ -56,6 +56,8 @@ class ConnectionSync:
         """Why a list that others ask once per entry of could not be read."""
         self._absent: dict[str, NotOfferedError] = {}
         """Why there are no names of a kind, where their list is not offered."""
+        self._known_names: dict[str, list[Name]] = {}
+        """Names by kind as they stood when this turn's first dataset asked for them."""
         self._whole: set[Partition] = set()
         """What was fetched and is fit to be committed."""
         self._told: list[Told] = []
@@ -71,6 +73,7 @@ class ConnectionSync:
                 for dataset in turn:
                     group.create_task(self._dataset(dataset))
             await self._committer.flush(whole=True)
+            self._known_names.clear()
             for told in self._told:
                 await remember(self._plan, told, self._whole, self._ledger, self._clock)
             self._told.clear()
@@ -228,7 +231,7 @@ class ConnectionSync:
         return each.items(lambda fan_out: self._ids(work, fan_out))
 
     def _ids(self, work: Work, each: FanOut) -> list[str]:
-        names = self._ledger.names(self._report.connection, each.kind)
+        names = self._names(each.kind)
         # An old list serves for limits. Costs of what it lacks would be missing, and a smaller total is a wrong one.
         if self._unlisted is not None and (not names or Charge in work.dataset.yields):
             raise self._unlisted
@@ -238,6 +241,11 @@ class ConnectionSync:
         options = self._plan.connection.options
         asked = [name for name in names if name.state in each.states and each.chosen(name.id, options)]
         return [each.item(name.id, name.parent_id) for name in asked]
+
+    def _names(self, kind: str) -> list[Name]:
+        if kind not in self._known_names:
+            self._known_names[kind] = self._ledger.names(self._report.connection, kind)
+        return self._known_names[kind]
 
     def _instead(self, work: Work, collector: Collector, error: ProviderError) -> list[Work]:
         """Return the next endpoint's windows where this one is not for us and nothing of it is committed yet."""

@@ -75,8 +75,10 @@ def query_range(ask: Ask) -> Answer:
 
 def _in_force(samples: dict[int, str], moment: int, held: int) -> str | None:
     """Return the sample in force at a moment: the last one that is at most so many seconds old."""
-    latest = moment - moment % STEP
-    return next((samples[at] for at in (latest, latest - STEP) if moment - at <= held and at in samples), None)
+    age = moment % STEP
+    if age <= held and (text := samples.get(moment - age)) is not None:
+        return text
+    return samples.get(moment - age - STEP) if age + STEP <= held else None
 
 
 _Found = tuple[dict[str, str], dict[int, str], int]

@@ -73,7 +73,7 @@ class GroqAccount(Account):
         lines: list[Line] = []
         for model in MODELS:
             for project in self.projects.values():
-                if chance.random() < 0.2:
+                if chance.random() < 0.4:
                     continue  # nothing all day: no series at all
                 holes = chance.choice((0.02, 0.5)) if day.day == HOLES_ON else 0.0
                 for meter in METERS:
@@ -87,8 +87,9 @@ class GroqAccount(Account):
         happened = day < self.plot.today or slot < TODAY_SLOTS
         if chance.random() < holes or not happened:
             return None if chance.random() < 0.7 or not happened else chance.choice(_NO_NUMBERS)
-        rate = Decimal(chance.randrange(_MOST[meter])).scaleb(-4)
-        return f"{rate:.3e}" if chance.random() < 0.1 else f"{rate:f}"
+        whole, rest = divmod(int(chance.random() * _MOST[meter]), 10_000)
+        text = f"{whole}.{rest:04d}"
+        return f"{Decimal(text):.3e}" if chance.random() < 0.1 else text
 
     def lines(self, first: date, last: date) -> Iterator[tuple[date, Line]]:
         """Yield every series of each day, both days included."""

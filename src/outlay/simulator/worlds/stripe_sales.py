@@ -158,7 +158,9 @@ class Shop:
     def _bill(self, day: date, n: int, chance: Random) -> Bill:
         currency = chance.choice(self._currencies)
         number = f"{day:%Y%m%d}-{n:04}"
-        lines = [self._line(f"{number}-{k}", currency, chance) for k in range(chance.choice((0, 1, 2, 3, 25, 1, 2, 104)))]
+        lines = [
+            self._line(f"{number}-{k}", currency, chance) for k in range(chance.choice((0, 1, 2, 3, 25, 1, 2, 104)))
+        ]
         return Bill(
             id=self._plot.name("in_", day, n),
             number=number,
