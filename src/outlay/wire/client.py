@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from random import random as system_random
 from types import TracebackType
@@ -24,6 +24,7 @@ from outlay.model.period import Period
 from outlay.providers.base import Ask, Changed, Changes, Endpoint, Form, GraphQL, Provider, Step, Talk
 from outlay.redaction import redactor
 from outlay.wire import auth, refusals, request, retry, windows
+from outlay.wire.call import Budget, Call, following, headers_read, reaches_back
 from outlay.wire.exchange import Exchange, Reply, SignedHeaders, open_client
 from outlay.wire.pages import Trail
 from outlay.wire.quota import Quota
@@ -46,53 +47,6 @@ class Answer(NamedTuple):
     page: Any
     payload: Payload
     ask: Ask
-
-
-@dataclass(repr=False, eq=False, slots=True)
-class _Call:
-    """What stays the same over all pages of one window."""
-
-    dataset: str
-    endpoint: Endpoint[Any]
-    window: Period
-    item: str | None
-    fetch_id: str
-    base_url: str
-    path: str
-    params: list[tuple[str, str]]
-    headers: SignedHeaders
-    body: dict[str, Any] | None
-    where: str
-
-
-def _reaches_back(endpoint: Endpoint[Any], answer: Answer) -> bool:
-    """Tell whether a list that begins with the newest has come to what is older than the window."""
-    oldest = endpoint.oldest(answer.page) if endpoint.oldest else None
-    return oldest is not None and oldest < answer.ask.period.start
-
-
-def _read_headers(endpoint: Endpoint[Any], reply: Reply) -> dict[str, str]:
-    """Return what an endpoint reads of an answer's headers."""
-    return {name: redactor.text(reply.headers[name]) for name in endpoint.headers_read if name in reply.headers}
-
-
-def _next(call: _Call, conversation: Generator[Step, Any, Any], said: Any) -> Any:
-    """Return the next request of a conversation, or what it returns at its end."""
-    try:
-        return conversation.send(said)
-    except StopIteration as end:
-        return end.value
-    except (ValueError, TypeError, ArithmeticError, KeyError) as error:
-        raise PayloadError(f"{call.where} answered with what cannot be right: {error}") from error
-
-
-class _Budget:
-    """The seconds an ask has left on the wire; what the caller does between pages is not counted."""
-
-    __slots__ = ("seconds",)
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
 
 
 class Wire:
@@ -181,7 +135,7 @@ class Wire:
         Null: a refusal that means `empty` ends its window without a page.
         Raises: ProviderError, of the kind that says what the caller should do; ConfigError for a missing option.
         """
-        budget = _Budget(self._deadline_seconds)
+        budget = Budget(self._deadline_seconds)
         for window in windows.split(endpoint, period):
             call = self._call(dataset, endpoint, window, item, fetch_id)
             if endpoint.talk is not None:
@@ -198,7 +152,7 @@ class Wire:
                     break
                 # The page goes out first: if it cannot be followed, it is still kept to be looked at.
                 yield answer
-                more = None if _reaches_back(endpoint, answer) else trail.after(answer.page)
+                more = None if reaches_back(endpoint, answer.page, answer.ask.period) else trail.after(answer.page)
 
     async def changes(
         self, dataset: str, endpoint: Endpoint[Any], talk: Changes, period: Period, mark: str | None
@@ -207,22 +161,22 @@ class Wire:
 
         Raises: ProviderError, ConfigError.
         """
-        call, budget = self._call(dataset, endpoint, period, None, ""), _Budget(self._deadline_seconds)
+        call, budget = self._call(dataset, endpoint, period, None, ""), Budget(self._deadline_seconds)
         conversation = talk(Ask(dataset, period, self._options, self._clock()), uuid4().hex, mark)
         said: Any = None
         while True:
-            step = _next(call, conversation, said)
+            step = following(call, conversation, said)
             if not isinstance(step, Step):
                 told: Changed = step
                 return told
             said = (await self._step(call, step, budget))[0]
 
-    async def _talk(self, call: _Call, talk: Talk, budget: _Budget) -> AsyncIterator[Answer]:
+    async def _talk(self, call: Call, talk: Talk, budget: Budget) -> AsyncIterator[Answer]:
         conversation = talk(Ask(call.dataset, call.window, self._options, self._clock(), call.item), uuid4().hex)
         said: Any = None
         number = 0
         while True:
-            step = _next(call, conversation, said)
+            step = following(call, conversation, said)
             if not isinstance(step, Step):
                 return
             said, reply, path = await self._step(call, step, budget)
@@ -230,7 +184,7 @@ class Wire:
                 number += 1
                 yield self._answer(call, number, path, said, reply)
 
-    async def _step(self, call: _Call, step: Step, budget: _Budget) -> tuple[Any, Reply, str]:
+    async def _step(self, call: Call, step: Step, budget: Budget) -> tuple[Any, Reply, str]:
         """Return the decoded answer to one request of a conversation, as it came, and what was asked."""
         if step.pause_seconds >= budget.seconds:
             raise self._closed(call, None)
@@ -245,9 +199,9 @@ class Wire:
             raise PayloadError(f"{call.where} answered with nothing in the middle of a conversation")
         return *found, request.shown(target, None)
 
-    def _call(self, dataset: str, endpoint: Endpoint[Any], window: Period, item: str | None, fetch_id: str) -> _Call:
+    def _call(self, dataset: str, endpoint: Endpoint[Any], window: Period, item: str | None, fetch_id: str) -> Call:
         built = request.build(self._provider, endpoint, self._options, window, item, self._base_url)
-        return _Call(
+        return Call(
             dataset,
             endpoint,
             window,
@@ -261,7 +215,7 @@ class Wire:
             f"{self._provider.title} {endpoint.name}",
         )
 
-    async def _page(self, call: _Call, number: int, more: tuple[str, str] | None, budget: _Budget) -> Answer | None:
+    async def _page(self, call: Call, number: int, more: tuple[str, str] | None, budget: Budget) -> Answer | None:
         params, content, document = call.params, None, None
         if call.body is not None:
             document = request.filled(call.endpoint, call.body, [more] if more else [])
@@ -276,8 +230,8 @@ class Wire:
         path = request.shown(target, document, form=isinstance(call.endpoint.body, Form))
         return self._answer(call, number, path, page, reply)
 
-    def _answer(self, call: _Call, number: int, path: str, page: Any, reply: Reply) -> Answer:
-        headers = _read_headers(call.endpoint, reply)
+    def _answer(self, call: Call, number: int, path: str, page: Any, reply: Reply) -> Answer:
+        headers = headers_read(call.endpoint, reply)
         present = self._clock()
         payload = Payload(
             fetch_id=call.fetch_id,
@@ -296,7 +250,7 @@ class Wire:
         )
         return Answer(page, payload, Ask(call.dataset, call.window, self._options, present, call.item, headers))
 
-    async def _persist(self, call: _Call, url: str, content: bytes | None, budget: _Budget) -> tuple[Any, Reply] | None:
+    async def _persist(self, call: Call, url: str, content: bytes | None, budget: Budget) -> tuple[Any, Reply] | None:
         """Send one request until it is answered, refused for good, or the attempts or the deadline are used up."""
         attempt, renewed = 0, False
         while True:
@@ -333,13 +287,13 @@ class Wire:
             await self._sleep(wait)
             budget.seconds -= wait
 
-    async def _signed(self, call: _Call, budget: _Budget) -> SignedHeaders:
+    async def _signed(self, call: Call, budget: Budget) -> SignedHeaders:
         async def send(url: str, headers: SignedHeaders, content: bytes) -> Reply:
             return await self._exchange.send(url, headers, min(self._request_seconds, budget.seconds), content)
 
         return SignedHeaders({**call.headers, **await self._signer.headers(call.endpoint.scopes, send)})
 
-    async def _turn(self, call: _Call, budget: _Budget) -> None:
+    async def _turn(self, call: Call, budget: Budget) -> None:
         """Wait until the quotas let one request go; pacing by documented rates is not counted against the deadline."""
         while (wait := self._own_quota(call.endpoint).take()) > 0.0:
             await self._sleep(wait)
@@ -358,14 +312,14 @@ class Wire:
             found = self._own_quotas[endpoint.name] = Quota(endpoint.rates, None, self._monotonic)
         return found
 
-    def _closed(self, call: _Call, wait: float | None) -> RetryLaterError:
+    def _closed(self, call: Call, wait: float | None) -> RetryLaterError:
         if wait is None:
             return RetryLaterError(f"{call.where} took longer than {self._deadline_seconds:.0f} seconds")
         return RetryLaterError(
             f"{call.where}: the vendor's quota is used up for {wait:.0f} more seconds", retry_after_seconds=wait
         )
 
-    def _read(self, call: _Call, reply: Reply) -> tuple[Any, Reply] | None:
+    def _read(self, call: Call, reply: Reply) -> tuple[Any, Reply] | None:
         """Return the page of an answer and the answer, None for one without rows.
 
         Raises: AgainError when asking again may help; ProviderError when not.
@@ -406,7 +360,7 @@ class Wire:
                 raise AgainError(error)
         raise error
 
-    def _decode(self, call: _Call, reply: Reply) -> tuple[Any, Reply]:
+    def _decode(self, call: Call, reply: Reply) -> tuple[Any, Reply]:
         kind = call.endpoint.page
         decoder = self._decoders.get(kind)
         if decoder is None:
