@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 from outlay.cli.settings import global_options
 
 GLOBAL = ("format", "config", "home", "quiet", "no_color")
+_SUMMARY_MAX = 160
+"""How many characters of its first sentence a list of commands shows; they wrap."""
 
 
 class Command(click.Command):
@@ -114,7 +116,7 @@ class Group(click.Group):
                 sections.setdefault(entry.section, []).append((name, entry.help))
             else:
                 command = self.commands[name]
-                sections.setdefault("Commands", []).append((name, command.get_short_help_str(80)))
+                sections.setdefault("Commands", []).append((name, command.get_short_help_str(_SUMMARY_MAX)))
         for title, records in sections.items():
             with formatter.section(title):
                 formatter.write_dl(records)
