@@ -137,6 +137,7 @@ class Spool:
                 events = (item,) if isinstance(item, MeterEvent) else item()
                 for event in events:
                     self._lines.append(_encoder.encode(event) + b"\n")
+            time.sleep(0)  # lets a thread of the program go on now, and not when the interpreter next takes turns
         while len(self._lines) > self._items_max:
             self._lines.pop()
             self.stats.lose("disk_refuses")
