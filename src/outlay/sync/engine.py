@@ -23,8 +23,8 @@ from outlay.store import Ledger
 from outlay.sync import memory, metered
 from outlay.sync.committer import Committer
 from outlay.sync.connection import ConnectionSync
-from outlay.sync.estimates import settle
 from outlay.sync.differences import derive
+from outlay.sync.estimates import settle
 from outlay.sync.plan import Span, plan
 from outlay.sync.progress import Progress, Quiet
 from outlay.sync.report import ConnectionReport, Report
