@@ -33,7 +33,7 @@ from outlay.providers.google.accounts import ACCOUNTS, BUDGETS, PROJECTS, SWITCH
 from outlay.providers.google.bigquery import Result
 from outlay.providers.google.metering import METERING
 from outlay.providers.google.patience import seconds
-from outlay.providers.google.prices import SKUS
+from outlay.providers.google.prices import PRICED_SKUS, SKUS
 from outlay.providers.google.quotas import GEMINI, VERTEX
 from outlay.providers.google.rows import NO_SERVICE, charges
 
@@ -112,8 +112,8 @@ PROVIDER = Provider(
         Dataset("budgets", "Budgets and spend caps", (Budget, Limit), (BUDGETS,), grain="reading"),
         Dataset("gemini_quotas", "Quotas of the Gemini API", (Limit,), (GEMINI,), grain="reading", keep_hours=6),
         Dataset(
-            "gemini_prices", "Public price list of the Gemini API", (Name,), (SKUS,), grain="names", keep_hours=20,
-            default=False, optional=True, kinds=("sku",),
+            "gemini_prices", "Public price list of the Gemini API", (Name,), (PRICED_SKUS, SKUS), grain="names",
+            keep_hours=20, default=False, optional=True, kinds=("sku",),
         ),
         Dataset(
             "vertex_quotas", "Quotas of Vertex AI", (Limit,), (VERTEX,), grain="reading", keep_hours=6, default=False,
