@@ -290,6 +290,17 @@ class Outside:
         self.told.extend((out, err))
         return process.returncode, out, err
 
+    def peak(self, *arguments: str) -> tuple[int, str, int]:
+        """Run a command that says little; return its status, what it said, and the most bytes its process held."""
+        with self.start(*arguments) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            said = process.stdout.read() + process.stderr.read()
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        self.told.append(said)
+        return process.returncode, said, used.ru_maxrss * 1024
+
 
 @pytest.fixture
 def outside(tmp_path: Path) -> Iterator[Callable[..., Outside]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +15,7 @@ from outlay.meter.ingest import Intake, attribution
 from outlay.model.metering import MeterEvent
 from outlay.model.money import Money
 from outlay.pricing.meters import Line, Unpriced, Use
-from outlay.store import Ledger
+from outlay.store import Ledger, metering
 from outlay.sync.metered import Wish, settle
 from outlay.sync.report import Report
 
@@ -75,3 +77,18 @@ def counts(report: Report) -> list[tuple[str, str, int, int, int]]:
         for one in report.connections
         for each in one.datasets
     ]
+
+
+def settle_and_die(home: str, step: str, when: str) -> None:
+    """Settle two days and be killed before or after a step."""
+    with Ledger.open(Path(home), clock=clock) as ledger:
+        holder: Any = ledger if step == "commit" else metering
+        original = getattr(holder, step)
+
+        def dying(*args: Any, **kwargs: Any) -> None:
+            if when == "after":
+                original(*args, **kwargs)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        setattr(holder, step, dying)
+        settled(ledger)

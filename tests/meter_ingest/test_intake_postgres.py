@@ -46,7 +46,7 @@ def test_events_in_postgresql(tmp_path: Path, database: str) -> None:
         before = costs(ledger)
         intake.take([event("late")])
         settle(config, ledger, clock, wish)
-        assert costs(ledger)[1][-1] == before[1][-1] + Decimal("0.003")
+        assert costs(ledger)[-1][-1] == before[-1][-1] + Decimal("0.003")
         metering.forget(ledger.state, (NOW + timedelta(days=60)).date(), 35)
         assert metering.remembered(ledger.state) == 0
         token, secret = tokens.create(ledger.state, "x", Scope.INGEST, NOW)

@@ -1,39 +1,21 @@
 from __future__ import annotations
 
-import os
 import random
-import signal
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from meter_ingest.making import NOW, clock, event
-from meter_ingest.settling import TODAY, YESTERDAY, Two, costs, counts, settled, take
+from meter_ingest.settling import TODAY, YESTERDAY, Two, costs, counts, settle_and_die, settled, take
 from outlay.model.problem import Severity
 from outlay.pricing.meters import Line, Unpriced, Use
-from outlay.store import Ledger, metering
+from outlay.store import Ledger
 from outlay.sync.metered import Wish
 from store.making import processes
 
 STEPS = ("begin", "commit", "settled")
-
-
-def settle_and_die(home: str, step: str, when: str) -> None:
-    """Settle two days and be killed before or after a step."""
-    with Ledger.open(Path(home), clock=clock) as ledger:
-        holder: Any = ledger if step == "commit" else metering
-        original = getattr(holder, step)
-
-        def dying(*args: Any, **kwargs: Any) -> None:
-            if when == "after":
-                original(*args, **kwargs)
-            os.kill(os.getpid(), signal.SIGKILL)
-
-        setattr(holder, step, dying)
-        settled(ledger)
 
 
 @pytest.mark.parametrize("step", STEPS)
