@@ -93,6 +93,7 @@ def _providers(_ctx: click.Context, _param: click.Parameter, incomplete: str) ->
 
 
 connections_argument = click.argument("connections", nargs=-1, metavar="[CONNECTION]...", shell_complete=_connections)
+connection_argument = click.argument("connection", metavar="CONNECTION", shell_complete=_connections)
 
 
 def provider_argument(*, required: bool) -> Callable[[_F], _F]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from outlay.cli.lazy import Command, Group
+from outlay.cli.lazy import Command, Entry, Group
 from outlay.cli.output import Column, Kind, Sheet, show
 from outlay.cli.output.text import neutral
 from outlay.cli.params import DAY, connection_option, open_ledger, provider_argument
@@ -33,18 +33,25 @@ class _Prices(Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the command that shows prices before what names no other."""
-        if not {"check", "show", "--help", "-h"} & set(args):
+        if not {"check", "pull", "show", "--help", "-h"} & set(args):
             args = ["show", *args]
         return super().parse_args(ctx, args)
 
 
+_LATER = {
+    "pull": Entry("outlay.cli.commands.prices_pull:pull", "Make a list of your own of the prices a sync has read."),
+}
+
+
 @click.group(
     cls=_Prices,
+    entries=_LATER,
     epilog="""
     outlay prices
     outlay prices deepseek
     outlay prices openai gpt-5 --on 2026-10-14
     outlay prices check
+    outlay prices pull google
     """,
 )
 def prices() -> None:

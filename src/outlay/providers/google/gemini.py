@@ -57,6 +57,11 @@ def told(service_id: str | None, text: str | None) -> Told:
     return Told(model, _meter(text) if by_token else None, tier, context[1].lower() if context else None)
 
 
+def besides(text: str) -> list[str]:
+    """Return a SKU's words beside the model's name, in lower case."""
+    return re.findall(r"[\w.]+", _MODEL.sub(" ", text, count=1).lower())
+
+
 def _meter(text: str) -> str | None:
     """Return the meter of a token SKU, None for the storage of a cache and for what does not say its direction."""
     if _CACHE_STORAGE.search(text):
