@@ -6,14 +6,14 @@ Each has one interpreter in `outlay.wire`. They are imported from `outlay.provid
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
 
 # ── Windows: how a span of time is asked for ─────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class EpochWindow:
+class EpochWindow(Struct, frozen=True):
     """Send start and exclusive end as Unix times."""
 
     start: str
@@ -26,8 +26,7 @@ class EpochWindow:
     """One request a calendar month, whatever `days_max` says."""
 
 
-@dataclass(frozen=True, slots=True)
-class IsoWindow:
+class IsoWindow(Struct, frozen=True):
     """Send start and exclusive end as RFC 3339 times at midnight UTC."""
 
     start: str
@@ -36,16 +35,14 @@ class IsoWindow:
     days_max: int = 366
 
 
-@dataclass(frozen=True, slots=True)
-class DayText:
+class DayText(Struct, frozen=True):
     """Send one UTC day as `YYYY-MM-DD`; one request a day."""
 
     name: str
     days_max: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class DayParts:
+class DayParts(Struct, frozen=True):
     """Send one UTC day as separate integers; one request a day."""
 
     year: str = "year"
@@ -54,8 +51,7 @@ class DayParts:
     days_max: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class MonthParts:
+class MonthParts(Struct, frozen=True):
     """Send one UTC month as separate integers; one request a month."""
 
     year: str = "year"
@@ -63,8 +59,7 @@ class MonthParts:
     days_max: int = 31
 
 
-@dataclass(frozen=True, slots=True)
-class NoWindow:
+class NoWindow(Struct, frozen=True):
     """Send no time: the answer is the state at this moment."""
 
     days_max: int = 1
@@ -76,15 +71,13 @@ Window = EpochWindow | IsoWindow | DayText | DayParts | MonthParts | NoWindow
 # ── Pages: how an answer goes on ─────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class One:
+class One(Struct, frozen=True):
     """The first answer is the whole answer."""
 
     pages_max: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(Struct, frozen=True):
     """Send back an opaque cursor read from a field of the page.
 
     `more` names a boolean field that says whether to go on; without it a null cursor is the end. A page that says
@@ -97,8 +90,7 @@ class Cursor:
     pages_max: int = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class AfterId:
+class AfterId(Struct, frozen=True):
     """Send the id of the last row, read from `read`, until `more` is false."""
 
     send: str
@@ -107,8 +99,7 @@ class AfterId:
     pages_max: int = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class PageNumber:
+class PageNumber(Struct, frozen=True):
     """Count pages from 1 until `more` is false or absent."""
 
     send: str
@@ -116,8 +107,7 @@ class PageNumber:
     pages_max: int = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class JsonApi:
+class JsonApi(Struct, frozen=True):
     """Count pages from 1 until the one that `last` names; `current` says which one an answer is.
 
     An answer that is another page than the one asked for is an error, so that no page is read twice or left out.
@@ -135,21 +125,18 @@ Pages = One | Cursor | AfterId | PageNumber | JsonApi
 # ── Auth ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Bearer:
+class Bearer(Struct, frozen=True):
     """Send `Authorization: Bearer <credential>`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True):
     """Send the credential in a header of its own; credentials with one of `bearer_prefixes` go as a bearer token."""
 
     name: str
     bearer_prefixes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ByOption:
+class ByOption(Struct, frozen=True):
     """Carry the credential one way where a connection sets an option, and another way where it does not."""
 
     option: str
@@ -157,8 +144,7 @@ class ByOption:
     otherwise: Bearer | Header
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceAccount:
+class ServiceAccount(Struct, frozen=True):
     """Send a bearer token of an hour, minted from a Google credential: a service account's key, or what `adc:` finds.
 
     A token is minted for the `scopes` of the endpoint that is asked, and never for more. A credential that names its
@@ -174,8 +160,7 @@ Auth = Bearer | Header | ByOption | ServiceAccount
 # ── Documents ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class GraphQL:
+class GraphQL(Struct, frozen=True, eq=False):
     """Ask with a GraphQL query: window, fan-out item and page are written into its variables.
 
     An answer of status 200 whose `errors` is not empty is a refusal, however much data came with it: refusals of
@@ -184,8 +169,8 @@ class GraphQL:
 
     document: str
     """One query operation. Raises: ValueError for anything that could write."""
-    variables: Mapping[str, object] = field(default_factory=dict)
-    options: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, object] = {}
+    options: Mapping[str, str] = {}
     """Variables that are filled from the provider's `variables`."""
 
     def __post_init__(self) -> None:
@@ -193,16 +178,14 @@ class GraphQL:
             raise ValueError("a GraphQL document here is one query and nothing else")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Form:
+class Form(Struct, frozen=True, eq=False):
     """Ask with a form (`application/x-www-form-urlencoded`): window, fan-out item and page become fields of it."""
 
-    fields: Mapping[str, str | int | tuple[str, ...]] = field(default_factory=dict)
+    fields: Mapping[str, str | int | tuple[str, ...]] = {}
     """A tuple is sent as repeated fields; write the brackets of nested names into the name as the vendor wants them."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Step:
+class Step(Struct, frozen=True, eq=False):
     """One request of a conversation, and how its answer is decoded."""
 
     path: str
@@ -222,8 +205,7 @@ class Step:
 # ── Streams ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Stream:
+class Stream(Struct, frozen=True):
     """Read server-sent events until the one that is waited for has come, then close the connection.
 
     The event's data is the page. A stream that sends none in time asks for patience and is not asked again at once.
@@ -242,16 +224,14 @@ class Stream:
 # ── Quotas and refusals ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(Struct, frozen=True):
     """At most `requests` in any `seconds`, as the vendor documents it."""
 
     requests: int
     seconds: int
 
 
-@dataclass(frozen=True, slots=True)
-class QuotaHeaders:
+class QuotaHeaders(Struct, frozen=True):
     """The headers in which the vendor says what is left; `reset` is Unix seconds, seconds from now or a time.
 
     `policies` is the structured form in which one header names several quotas, `"api";r=0;t=12`: `remaining` and
@@ -264,8 +244,7 @@ class QuotaHeaders:
     """`epoch` (a written time is read too), `seconds`, `time` or `policies`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """What a vendor's own way of saying no means.
 
     Matched in order: `status`, then `contains` in the body's text without regard to case. `means` is the `code` of the

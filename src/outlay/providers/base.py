@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from msgspec import Struct
+
 from outlay.model.facts import Fact
 from outlay.model.problem import Problem
 from outlay.providers.asking import (
@@ -108,8 +110,7 @@ __all__ = [
 # ── Files ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Import:
+class Import(Struct, frozen=True):
     """A file the user downloads from the vendor: told by its name and first bytes, then turned into facts.
 
     A ZIP is opened by the importer, within bounds, and each file in it is offered by itself: both functions see the
@@ -141,16 +142,17 @@ HEAD_BYTES = 4096
 # ── Providers ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(Struct, frozen=True):
     """Where a service name stands in FOCUS."""
 
     category: str
     subcategory: str
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+_OTHER = Service("Other", "Other (Other)")
+
+
+class Option(Struct, frozen=True):
     """A provider option of a connection."""
 
     name: str
@@ -162,8 +164,7 @@ class Option:
     """The only values it takes; none: any."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeyKind:
+class KeyKind(Struct, frozen=True):
     """A kind of credential, told by its first characters."""
 
     prefix: str
@@ -174,8 +175,7 @@ class KeyKind:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(Struct, frozen=True):
     """What a provider offers of one capability: how, and what to know or do instead."""
 
     how: str
@@ -231,7 +231,7 @@ class Provider:
     """Turn a connection's options into path variables."""
     account: Callable[[Mapping[str, str]], str | None] = lambda _options: None
     """Return the native id of the billing account where the options name it."""
-    default_service: Service = Service("Other", "Other (Other)")
+    default_service: Service = _OTHER
     """Stands in for a service name that `services` does not list."""
 
     def service(self, name: str) -> Service:

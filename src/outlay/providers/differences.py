@@ -5,7 +5,7 @@ Its interpreter is `outlay.sync.differences`. It is imported from `outlay.provid
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from outlay.model.facts import Balance, Limit, Usage
 
@@ -17,8 +17,7 @@ HINTS = {
 """Why a day is not told by a difference, and what to do about it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """Turn a counter's last reading of a day, less the last of the day before, into that day's use or cost.
 
     A day that was missed, a counter that began again and one that went back are gaps: never nothing, never less than

@@ -6,17 +6,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+
+from msgspec import Struct
 
 from outlay.model.basis import Basis
 from outlay.model.facts import Limit
 from outlay.model.money import Money
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """One finished answer, without its content.
 
     `documents` are the JSON objects that hold figures: the body itself, or those events of a stream that name one of
@@ -43,8 +43,7 @@ UNCOUNTED: Mapping[str, Decimal] = {"requests": Decimal(1), "uncounted_requests"
 """The quantities of a call that was made and did not tell what it used."""
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(Struct, frozen=True):
     """What one answer used: none where nothing of it is billed."""
 
     quantities: Mapping[str, Decimal]
@@ -60,8 +59,7 @@ def _no_limits(_seen: Seen) -> Iterable[Limit]:
     return ()
 
 
-@dataclass(frozen=True, slots=True)
-class Metered:
+class Metered(Struct, frozen=True):
     """One kind of call: which paths it has and how its answer is read, by pure functions."""
 
     operation: str
@@ -87,8 +85,7 @@ class Metered:
     """The field of the request, a JSON object or a form, that names the model where no answer does."""
 
 
-@dataclass(frozen=True, slots=True)
-class MonthlyCredit:
+class MonthlyCredit(Struct, frozen=True):
     """What the vendor takes off each month's bill and tells nowhere: estimated, and never more than the month costs."""
 
     amount: Money
@@ -96,8 +93,7 @@ class MonthlyCredit:
     """The connection's option that gives another amount; 0 for none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Metering:
+class Metering(Struct, frozen=True):
     """How a provider's answers are metered."""
 
     hosts: tuple[str, ...]
@@ -107,7 +103,7 @@ class Metering:
     """The FOCUS service of what is metered: that of the vendor's billed charges, so that both can be compared."""
     usage_dataset: str | None = None
     """The dataset in which the vendor's own API tells the same usage: what is metered is a part of it, never added."""
-    services: Mapping[str, str] = field(default_factory=dict)
+    services: Mapping[str, str] = {}
     """Operations of another service than `service_name`: their costs are known in another way and stand apart."""
     basis: Basis = Basis.PRICED
     """How charges made of counts and prices are known: `estimated` where nobody but the user's side counts."""

@@ -342,7 +342,7 @@ class Wire:
             refusal = refusals.default(said, used_up=used_up is not None)
         again = retry.told(reply.headers, self._provider.retry_header)
         if again:
-            refusal = replace(refusal, means=RetryLaterError.code)
+            refusal = msgspec.structs.replace(refusal, means=RetryLaterError.code)
         if refusal.means == refusals.EMPTY:
             return None
         if refusal.means == refusals.ANSWER:

@@ -7,11 +7,11 @@ Never: add cached, cache-write, audio or reasoning tokens to the totals that hol
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from decimal import Decimal
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from outlay.model.facts import Limit
 from outlay.model.money import exact
