@@ -245,6 +245,7 @@ def test_status_says_what_is_unknown(bench: Make) -> None:
     assert row.spend == ()
     assert [(each.code, each.where) for each in row.trouble] == [("terms_missing", "estimated_fees")]
     assert "enter fee-terms" in row.trouble[0].hint
+    assert row.stale_since is None
     assert row.trouble[0].says == f"the fees of {one.days + 1} days are unknown"
 
 
