@@ -272,11 +272,12 @@ class Outside:
     told: list[str] = field(default_factory=list)
     """Everything commands have said."""
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start a command and return its process."""
+    def start(self, *arguments: str, through: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+        """Start a command, by another program where one is named, and return its process."""
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "SYSTEMROOT") if name in os.environ}
+        places = ("--config", str(self.config), "--home", str(self.bench.home))
         return subprocess.Popen(
-            [sys.executable, "-m", "outlay", *arguments, "--config", str(self.config), "--home", str(self.bench.home)],
+            [*through, sys.executable, "-m", "outlay", *arguments, *places],
             env={**inherited, **self.bench.environ(), "PYTHONPATH": str(Path(__file__).parents[2] / "src")},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -291,15 +292,21 @@ class Outside:
         return process.returncode, out, err
 
     def peak(self, *arguments: str) -> tuple[int, str, int]:
-        """Run a command that says little; return its status, what it said, and the most bytes its process held."""
-        with self.start(*arguments) as process:
-            assert process.stdout is not None
-            assert process.stderr is not None
-            said = process.stdout.read() + process.stderr.read()
-            _, status, used = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-        self.told.append(said)
-        return process.returncode, said, used.ru_maxrss * 1024
+        """Run a command; return its status, what it said, and the most bytes its process held."""
+        process = self.start(*arguments, through=(sys.executable, "-c", MEASURED))
+        out, err = process.communicate()
+        self.told.extend((out, err))
+        *_, kilobytes = out.split()
+        return process.returncode, err, int(kilobytes) * 1024
+
+
+MEASURED = """
+import resource, subprocess, sys
+status = subprocess.run(sys.argv[1:]).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(status)
+"""
+"""A process of little memory in between: one that is started counts what its parent held until then as its own."""
 
 
 @pytest.fixture
