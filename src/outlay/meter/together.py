@@ -41,11 +41,6 @@ class Together:
         self._thread.start()
 
     @property
-    def waiting(self) -> int:
-        """Return how many events wait or are being committed."""
-        return self._events
-
-    @property
     def alive(self) -> bool:
         """Tell whether events are still taken."""
         return self._thread.is_alive() and not self._ending
@@ -75,10 +70,9 @@ class Together:
                 if not self._queue:
                     return
                 chosen = self._next()
+            count = sum(len(each.events) for each in chosen)
             # Who has gone away meanwhile was told nothing, and sends again.
-            self._commit([each for each in chosen if each.done.set_running_or_notify_cancel()])
-            with self._changed:
-                self._events -= sum(len(each.events) for each in chosen)
+            self._commit([each for each in chosen if each.done.set_running_or_notify_cancel()], count)
 
     def _next(self) -> list[_Waiting]:
         chosen = [self._queue.popleft()]
@@ -88,10 +82,11 @@ class Together:
             count += len(chosen[-1].events)
         return chosen
 
-    def _commit(self, chosen: list[_Waiting]) -> None:
+    def _commit(self, chosen: list[_Waiting], count: int) -> None:
         try:
             taken = self._intake.take_several([each.events for each in chosen])
         except StoreError as error:
+            self._leave(count)
             for each in chosen:
                 each.done.set_exception(error)
             return
@@ -99,8 +94,14 @@ class Together:
             # A bug must not leave senders waiting for ever; the thread ends, and whoever comes next is told.
             self._break(chosen, error)
             raise
+        self._leave(count)
         for each, own in zip(chosen, taken, strict=True):
             each.done.set_result(own)
+
+    def _leave(self, count: int) -> None:
+        # Before anybody is told: whoever hears that theirs is done finds its place free.
+        with self._changed:
+            self._events -= count
 
     def _break(self, chosen: list[_Waiting], error: BaseException) -> None:
         with self._changed:
