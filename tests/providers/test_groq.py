@@ -107,6 +107,24 @@ def test_audio_is_counted_in_seconds_where_they_are_told() -> None:
     assert counted({"text": "x"}, operation="translation")[0].quantities == UNCOUNTED
 
 
+@pytest.mark.parametrize("operation", ["transcription", "translation"])
+@pytest.mark.parametrize(
+    ("said", "billed"), [(0, "10"), (0.01, "10"), (3, "10"), (9.999, "10"), (10, "10"), (10.001, "10.001")]
+)
+def test_audio_counts_what_is_billed_and_that_is_ten_seconds_at_least(operation: str, said: float, billed: str) -> None:
+    """The least is each request's own: forty short ones are not one long one."""
+    calls = [counted({"text": "x", "duration": said}, operation=operation)[0] for _ in range(40)]
+    assert [each.quantities["audio_seconds"] for each in calls] == [Decimal(billed)] * 40
+    assert {each.quantities["requests"] for each in calls} == {1}
+
+
+def test_audio_of_no_possible_length_is_refused() -> None:
+    """A length below nothing, or that is no number, is raised for the meter to count, and is not taken for ten."""
+    for wrong in (-3, "NaN"):
+        with pytest.raises(ValueError, match=r"cannot be right|number|NaN|finite"):
+            counted({"text": "x", "duration": wrong}, operation="transcription")
+
+
 def test_parts_larger_than_their_whole_are_refused() -> None:
     """More cached than prompt tokens cannot be right, and is raised for the meter to count."""
     wrong = {**USAGE, "prompt_tokens_details": {"cached_tokens": 5000}}

@@ -95,6 +95,7 @@ PROVIDER = Provider(
         "https://console.groq.com/docs/rate-limits",
         "https://console.groq.com/docs/spend-limits",
         "https://console.groq.com/docs/errors",
+        "https://console.groq.com/docs/speech-to-text",
         "https://prometheus.io/docs/prometheus/latest/querying/api/",
     ),
     rates=(),  # none is published for these paths; a 429 is honoured as it comes

@@ -1,4 +1,7 @@
-"""How Groq's answers are metered: tokens, cached ones apart, and seconds of audio."""
+"""How Groq's answers are metered: tokens, cached ones apart, and seconds of audio as they are billed.
+
+Never: add up seconds of transcriptions before the least that each is billed for has taken the place of shorter ones.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ HOSTS = ("api.groq.com",)
 _STANDARD = "on_demand"
 _ONE = Decimal(1)
 _REFUSED = 429
+_LEAST_SECONDS = Decimal(10)
+"""What a shorter request is billed for."""
 
 
 class CachedPart(Struct, gc=False):
@@ -124,14 +129,24 @@ def _counted(tokens: Tokens, model: str | None, tier: str | None, more: dict[str
 
 
 def audio(seen: Seen) -> Iterator[Counted]:
-    """Count a transcription or translation by its seconds. Null: the short forms do not say how long it is."""
+    """Count a transcription or translation by the seconds it is billed for.
+
+    Units:  seconds of audio, ten for whatever is shorter: totals of many requests no longer tell which were.
+    Null:   the short forms do not say how long it is.
+    Source: https://console.groq.com/docs/speech-to-text
+    """
     if not _done(seen):
         return
     seconds = None
     for document in seen.documents:
         seconds = msgspec.json.decode(document, type=Transcription).duration
-    told = UNCOUNTED if seconds is None else {"requests": _ONE, "audio_seconds": exact(seconds)}
-    yield Counted(told, model=seen.model)
+    if seconds is None:
+        yield Counted(UNCOUNTED, model=seen.model)
+        return
+    length = exact(seconds)
+    if length < 0:
+        raise ValueError(f"{length} seconds of audio cannot be right")
+    yield Counted({"requests": _ONE, "audio_seconds": max(length, _LEAST_SECONDS)}, model=seen.model)
 
 
 def requests(seen: Seen) -> Iterator[Counted]:
