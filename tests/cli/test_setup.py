@@ -198,6 +198,17 @@ def test_doctor_finds_a_missing_permission(line: Any, simulator: Simulator) -> N
     assert states["projects"]["state"] == "ok"
 
 
+def test_doctor_asks_as_a_sync_does(line: Any, simulator: Simulator) -> None:
+    """What a sync reads from a second endpoint, for want of a permission that the first one takes, is no trouble."""
+    connected(line, simulator, "railway", "sim-railway-member")
+    (proof,) = line.json("doctor", status=3)["connections"]
+    states = {dataset["dataset"]: dataset["state"] for dataset in proof["datasets"]}
+    assert states["usage"] == "ok", "without the billing period use is read all the same"
+    assert {name for name, state in states.items() if state == "permission_missing"} == {
+        "customer", "invoices", "agent_usage",
+    }  # fmt: skip
+
+
 def test_doctor_finds_a_revoked_key(line: Any, simulator: Simulator) -> None:
     """A key that the vendor does not know ends the connection's examination at once."""
     connected(line, simulator, "anthropic", "sim-anthropic-unknown")

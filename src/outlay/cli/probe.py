@@ -169,8 +169,8 @@ class _Prober:
             self._proof.warnings.append(f"this machine's clock is {abs(skew):.0f} s {way} the vendor's: set it right")
 
     async def _dataset(self, dataset: Dataset, proof: DatasetProof) -> None:
-        """Ask the first endpoint that offers the dataset."""
-        refusal: NotOfferedError | None = None
+        """Ask the first endpoint that this key may read the dataset from, as a sync does."""
+        refusal: NotOfferedError | PermissionMissingError | None = None
         for endpoint in self._answering(dataset):
             each = endpoint.each if endpoint.each and endpoint.each.applies(self._connection.options) else None
             items = each.items(self._known) if each else [None]
@@ -180,8 +180,9 @@ class _Prober:
             item = items[-1]
             try:
                 await self._ask(dataset, endpoint, item)
-            except NotOfferedError as error:
-                refusal = error
+            except (NotOfferedError, PermissionMissingError) as error:
+                # Where one endpoint lacks a permission and the next is not offered, the permission is what to mend.
+                refusal = refusal if isinstance(refusal, PermissionMissingError) else error
                 continue
             return
         if refusal is not None:
