@@ -149,10 +149,10 @@ def test_only_what_is_metered_is_asked_of_the_bill(ledger: Ledger) -> None:
     ]
 
 
-def test_models_are_the_same_only_by_their_full_name(ledger: Ledger) -> None:
-    """A dated name on the bill is not taken for the plain one of the calls."""
+def test_models_are_not_the_same_by_a_resemblance(ledger: Ledger) -> None:
+    """A name that only begins like that of the calls is another model; `test_billed_models` has what is the same."""
     meter(ledger, used(DAY), priced(DAY, "1"))
-    bill(ledger, billed(DAY, "1", "gpt-x-2026-08-01"))
+    bill(ledger, billed(DAY, "1", "gpt-x-mini"))
     answer = ask(ledger)
     assert [(row.model, row.state) for row in answer.rows] == [("gpt-x", State.PRICED_ONLY)]
     assert answer.not_metered[0].billed == 1
@@ -227,7 +227,9 @@ def test_a_ratio_is_exact_and_only_its_display_is_rounded(part: int, whole: int)
 AMOUNTS = st.integers(0, 10**9).map(lambda n: Decimal(n).scaleb(-9))
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 @given(
     st.lists(st.tuples(st.integers(0, 20), AMOUNTS, AMOUNTS), min_size=1, max_size=6, unique_by=lambda each: each[0])
 )

@@ -208,7 +208,9 @@ lines = st.lists(
 )
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(lines=lines)
 def test_the_sums_are_those_a_pencil_gives(ledger: Ledger, lines: list[tuple[str, date, str, str, str, int]]) -> None:
     """For any charges: of each connection, day and service the best basis is added up, and every view agrees."""

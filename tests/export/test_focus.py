@@ -69,7 +69,9 @@ numbers = st.integers(-(10**24), 10**24).map(lambda units: Decimal(f"{units}E-18
 ties = st.integers(-99, 99).map(lambda number: Decimal(f"{number}5E-13"))
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(number=numbers | ties)
 def test_rounding_is_half_even(number: Decimal) -> None:
     """What the ledger holds beyond the twelfth decimal is rounded as the ledger rounds."""

@@ -198,7 +198,9 @@ def test_thirty_eight_digits_survive_the_whole_way(ledger: Ledger) -> None:
 ARRIVALS = st.lists(st.tuples(st.integers(0, 4), st.integers(1, 3)), min_size=1, max_size=6)
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(days=ARRIVALS, cuts=st.lists(st.booleans(), min_size=6, max_size=6), order=st.randoms(use_true_random=False))
 def test_order_and_splitting_do_not_matter(
     tmp_path_factory: pytest.TempPathFactory, days: list[tuple[int, int]], cuts: list[bool], order: Any
