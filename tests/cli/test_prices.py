@@ -272,3 +272,27 @@ def test_reconcile_compares_and_tells_how_the_gap_moved(line: Line, tmp_path: Pa
     assert "openai-prod gpt-own: gap +2.88 % in the week of 2026-11-09, +1.03 % in that of 2026-11-16." in text
     rows = list(csv.DictReader(io.StringIO(line("meter", "reconcile", "--format", "csv").stdout)))
     assert [row["gap_ratio"] for row in rows] == ["0.028807", "0.010285"]
+
+
+def test_reconcile_says_under_which_id_a_model_is_billed_and_what_it_cannot_tell(metered: Line) -> None:
+    """A dated bill stands beside its plain calls; where two dated ids may be meant, words below the table say so."""
+    day = YESTERDAY.date()
+    with Ledger.open(metered.home, clock=lambda: NOW) as ledger:
+        lines = [
+            charge(day, "0.50", model="gpt-own-2026-08-01"),
+            charge(day, "3", model="gpt-5-2026-08-01"),
+            charge(day, "4", model="gpt-5-2026-09-01"),
+        ]
+        put_days(ledger, "openai-prod", "costs", {day: lines})
+    rows = metered.json("meter", "reconcile")["rows"]
+    assert [(row["model"], row["billed_as"], row["billed"], row["why"]) for row in rows] == [
+        ("gpt-5-2026-08-01", None, "3.000000", "calls were metered as gpt-5"),
+        ("gpt-5-2026-09-01", None, "4.000000", "calls were metered as gpt-5"),
+        ("gpt-own", "gpt-own-2026-08-01", "0.500000", None),
+    ]
+    text = metered("meter", "reconcile").stdout
+    assert widest(text) <= 80
+    words = " ".join(text.split())
+    assert "openai-prod gpt-own, 1 day: billed as gpt-own-2026-08-01." in words
+    assert "openai-prod gpt-5-2026-08-01, 1 day: calls were metered as gpt-5." in words
+    assert "only on a day that has no other id of it." in words

@@ -6,8 +6,7 @@ no price in part, says so and has no gap.
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Context, Decimal
 from fractions import Fraction
@@ -17,32 +16,17 @@ import msgspec
 
 from outlay.analysis.answer import Answer, Listed, json_value
 from outlay.analysis.coverage import gaps
+from outlay.analysis.metered_days import ModelDay, Others, Place, State, known_days, total
 from outlay.analysis.query import Query
-from outlay.clock import Clock, midnight, month_start, system_clock
+from outlay.clock import Clock, month_start, system_clock
 from outlay.errors import ConfigError
 from outlay.model.facts import Charge
-from outlay.model.metering import METERS
 from outlay.store import Ledger
 
 PERIODS = ("day", "week", "month")
-METERED = "metered"
-"""The dataset of what was metered where it was used."""
 _WIDE = Context(prec=100)
 _SHOWN = Decimal("0.000001")
 _ZERO = Decimal(0)
-
-
-class State(enum.StrEnum):
-    """What is known of a model's days."""
-
-    BOTH = "both"
-    """Priced and billed: these days are compared."""
-    UNPRICED = "unpriced"
-    """Some or all of what was metered has no price."""
-    PRICED_ONLY = "priced_only"
-    """The vendor bills nothing for them, or not yet."""
-    BILLED_ONLY = "billed_only"
-    """Nothing of them was metered."""
 
 
 def share(part: Decimal, whole: Decimal) -> Fraction | None:
@@ -62,7 +46,7 @@ class SideBySideRow(Listed, frozen=True, kw_only=True):
 
     Units: `gap` is `priced` less `billed`, in `currency`; `gap_ratio` is `gap` in parts of `billed`, six decimals.
     Null: `priced` and `billed` are None where that side has nothing, `gap` where the two cannot be compared; `model`
-        where calls and bills name none.
+        where calls and bills name none; `billed_as` where the bill has the same id as the calls, or nothing.
     """
 
     period: date
@@ -77,6 +61,10 @@ class SideBySideRow(Listed, frozen=True, kw_only=True):
     billed: Decimal | None
     unpriced: tuple[str, ...]
     """The meters that have no price on some of these days."""
+    billed_as: str | None = None
+    """The dated or plain id under which the vendor bills the model's calls of these days."""
+    why: str | None = None
+    """Why the model stands alone though the other side has an id of it, or what else may be in its bill."""
     shown: ClassVar = (
         "period",
         "connection",
@@ -90,6 +78,8 @@ class SideBySideRow(Listed, frozen=True, kw_only=True):
         "gap",
         "gap_ratio",
         "unpriced",
+        "billed_as",
+        "why",
     )
 
     @property
@@ -174,29 +164,6 @@ class SideBySide(Answer[SideBySideRow], frozen=True, kw_only=True):
         }
 
 
-class _Day(msgspec.Struct):
-    """What is known of a model's day at one connection, in one currency."""
-
-    provider: str
-    priced: Decimal | None = None
-    billed: Decimal | None = None
-    unpriced: frozenset[str] = frozenset()
-
-    @property
-    def state(self) -> State:
-        if self.unpriced:
-            return State.UNPRICED
-        if self.priced is None:
-            return State.BILLED_ONLY
-        return State.PRICED_ONLY if self.billed is None else State.BOTH
-
-
-_Model = tuple[str, str]
-"""Connection and model."""
-_Place = tuple[date, str, str, str]
-"""Day, connection, model, currency."""
-
-
 def side_by_side(
     ledger: Ledger, query: Query | None = None, *, period: str = "day", clock: Clock = system_clock
 ) -> SideBySide:
@@ -209,7 +176,7 @@ def side_by_side(
     if period not in PERIODS:
         raise ConfigError(f"{period!r} is no period", hint=f"Use one of: {', '.join(PERIODS)}.")
     first, to = query.period(clock)
-    days, not_metered = _days(ledger, query, first, to)
+    days, others = known_days(ledger, query, first, to)
     return SideBySide(
         from_=first,
         to=to,
@@ -218,121 +185,18 @@ def side_by_side(
         incomplete=gaps(ledger, query, (Charge,), clock) if days else (),
         columns=SideBySideRow.shown,
         trend=tuple(_trends(days)),
-        not_metered=not_metered,
+        not_metered=tuple(_not_metered(others)),
     )
 
 
-def _days(ledger: Ledger, query: Query, first: date, to: date) -> tuple[dict[_Place, _Day], tuple[NotMetered, ...]]:
-    bounds = (midnight(first), midnight(to))
-    days: dict[_Place, _Day] = {}
-    sums: dict[tuple[date, str, str, str], Decimal] = {}
-    providers: dict[str, str] = {}
-    for day, connection, provider, model, currency, meter, cost, quantity in ledger.query(_PRICED, bounds).rows:
-        if query.asked(connection, provider):
-            providers[connection] = provider
-            entry = days.setdefault((day, connection, model, currency), _Day(provider))
-            entry.priced = _WIDE.add(entry.priced or _ZERO, cost)
-            sums[day, connection, model, meter] = _WIDE.add(sums.get((day, connection, model, meter), _ZERO), quantity)
-    lacking, metered = _lacking(ledger, query, bounds, sums, providers)
-    others = _add_billed(days, ledger, bounds, metered, providers)
-    for (day, connection, model), meters in lacking.items():
-        found = [entry for place, entry in days.items() if place[:3] == (day, connection, model)]
-        for entry in found:
-            entry.unpriced = frozenset(meters)
-    return days, others
-
-
-_PRICED = f"""
-    SELECT CAST(ChargePeriodStart AS DATE), x_Connection, x_Provider, coalesce(x_Model, ''), BillingCurrency, SkuMeter,
-           sum(BilledCost), sum(ConsumedQuantity)
-    FROM charges WHERE x_Dataset = '{METERED}' AND x_PriceListVersion IS NOT NULL
-      AND ChargePeriodStart >= ? AND ChargePeriodStart < ? GROUP BY ALL
-"""
-_USED = f"""
-    SELECT CAST(usage_period_start AS DATE), u.connection, u.provider, coalesce(u.model, ''), u.meter, sum(u.quantity)
-    FROM usage u WHERE u.dataset = '{METERED}' AND usage_period_start >= ? AND usage_period_start < ? GROUP BY ALL
-"""
-_STATED = f"""
-    SELECT DISTINCT CAST(ChargePeriodStart AS DATE), x_Connection, coalesce(x_Model, '')
-    FROM charges WHERE x_Dataset = '{METERED}' AND x_PriceListVersion IS NULL
-      AND ChargePeriodStart >= ? AND ChargePeriodStart < ?
-"""
-_BILLED = f"""
-    SELECT CAST(ChargePeriodStart AS DATE), x_Connection, coalesce(x_Model, ''), BillingCurrency, sum(BilledCost)
-    FROM charges
-    WHERE x_Dataset <> '{METERED}' AND x_Basis = 'billed' AND ChargeCategory = 'Usage'
-      AND (x_Connection, ServiceName) IN (SELECT connection, service_name FROM usage WHERE dataset = '{METERED}')
-      AND ChargePeriodStart >= ? AND ChargePeriodStart < ? GROUP BY ALL
-"""
-
-
-def _lacking(
-    ledger: Ledger,
-    query: Query,
-    bounds: tuple[object, object],
-    priced: dict[tuple[date, str, str, str], Decimal],
-    providers: dict[str, str],
-) -> tuple[dict[tuple[date, str, str], set[str]], set[_Model]]:
-    """Return the meters without a price by day, and every model that was metered at all.
-
-    A model of which some calls state their own cost is left out: their quantities are not meant to be priced.
-    """
-    stated = {tuple(row) for row in ledger.query(_STATED, bounds).rows}
-    lacking: dict[tuple[date, str, str], set[str]] = {}
-    metered: set[_Model] = set()
-    for day, connection, provider, model, meter, quantity in ledger.query(_USED, bounds).rows:
-        if not query.asked(connection, provider):
-            continue
-        providers[connection] = provider
-        metered.add((connection, model))
-        if (
-            _costs(meter)
-            and (day, connection, model) not in stated
-            and priced.get((day, connection, model, meter)) != quantity
-        ):
-            lacking.setdefault((day, connection, model), set()).add(meter)
-    return lacking, metered
-
-
-def _costs(meter: str) -> bool:
-    """Tell whether a meter without a charge is one whose cost is unknown: requests are counted everywhere."""
-    known = METERS.get(meter)
-    return meter == "uncounted_requests" or (meter != "requests" and (known is None or known.inside is None))
-
-
-def _add_billed(
-    days: dict[_Place, _Day],
-    ledger: Ledger,
-    bounds: tuple[object, object],
-    metered: set[_Model],
-    providers: dict[str, str],
-) -> tuple[NotMetered, ...]:
-    """Put the bills beside what was metered; return what is billed for models that nobody metered."""
-    others: dict[tuple[str, str], list[tuple[str, Decimal]]] = {}
-    for day, connection, model, currency, cost in ledger.query(_BILLED, bounds).rows:
-        if connection not in providers:
-            continue
-        if (connection, model) in metered:
-            entry = days.setdefault((day, connection, model, currency), _Day(providers[connection]))
-            entry.billed = _WIDE.add(entry.billed or _ZERO, cost)
-        else:
-            others.setdefault((connection, currency), []).append((model, cost))
-    return tuple(
-        NotMetered(
+def _not_metered(others: Others) -> Iterator[NotMetered]:
+    for (connection, currency), found in sorted(others.items()):
+        yield NotMetered(
             connection=connection,
             currency=currency,
             models=len({model for model, _ in found}),
-            billed=_total(cost for _, cost in found),
+            billed=total(cost for _, cost in found),
         )
-        for (connection, currency), found in sorted(others.items())
-    )
-
-
-def _total(amounts: Iterable[Decimal]) -> Decimal:
-    total = _ZERO
-    for amount in amounts:
-        total = _WIDE.add(total, amount)
-    return total
 
 
 def _begin(day: date, period: str) -> date:
@@ -341,12 +205,12 @@ def _begin(day: date, period: str) -> date:
     return month_start(day) if period == "month" else day
 
 
-def _rows(days: dict[_Place, _Day], period: str) -> Iterator[SideBySideRow]:
-    groups: dict[tuple[date, str, str, str, State], list[_Day]] = {}
+def _rows(days: dict[Place, ModelDay], period: str) -> Iterator[SideBySideRow]:
+    groups: dict[tuple[date, str, str, str, State, str, str], list[ModelDay]] = {}
     for (day, connection, model, currency), entry in days.items():
-        key = (_begin(day, period), connection, model, currency, entry.state)
-        groups.setdefault(key, []).append(entry)
-    for (begin, connection, model, currency, state), found in sorted(groups.items()):
+        alike = (entry.state, entry.billed_as or "", entry.why or "")
+        groups.setdefault((_begin(day, period), connection, model, currency, *alike), []).append(entry)
+    for (begin, connection, model, currency, state, billed_as, why), found in sorted(groups.items()):
         priced = [entry.priced for entry in found if entry.priced is not None]
         billed = [entry.billed for entry in found if entry.billed is not None]
         yield SideBySideRow(
@@ -357,14 +221,16 @@ def _rows(days: dict[_Place, _Day], period: str) -> Iterator[SideBySideRow]:
             currency=currency,
             state=state,
             days=len(found),
-            priced=_total(priced) if priced else None,
-            billed=_total(billed) if billed else None,
+            priced=total(priced) if priced else None,
+            billed=total(billed) if billed else None,
             unpriced=tuple(sorted({meter for entry in found for meter in entry.unpriced})),
+            billed_as=billed_as or None,
+            why=why or None,
         )
 
 
-def _trends(days: dict[_Place, _Day]) -> Iterator[Trend]:
-    weeks: dict[tuple[str, str, str], dict[date, list[_Day]]] = {}
+def _trends(days: dict[Place, ModelDay]) -> Iterator[Trend]:
+    weeks: dict[tuple[str, str, str], dict[date, list[ModelDay]]] = {}
     for (day, connection, model, currency), entry in days.items():
         if entry.state is State.BOTH:
             of_model = weeks.setdefault((connection, model, currency), {})
@@ -378,8 +244,8 @@ def _trends(days: dict[_Place, _Day]) -> Iterator[Trend]:
                 Week(
                     week=week,
                     days=len(entries),
-                    priced=_total(entry.priced or _ZERO for entry in entries),
-                    billed=_total(entry.billed or _ZERO for entry in entries),
+                    priced=total(entry.priced or _ZERO for entry in entries),
+                    billed=total(entry.billed or _ZERO for entry in entries),
                 )
                 for week, entries in sorted(found.items())
             ),

@@ -108,3 +108,8 @@ class Metering(Struct, frozen=True):
     basis: Basis = Basis.PRICED
     """How charges made of counts and prices are known: `estimated` where nobody but the user's side counts."""
     credit: MonthlyCredit | None = None
+    dated: str | None = None
+    """What stands behind a model's own id in its dated ids, as a regular expression; None where no id has a date.
+
+    Calls and bills may name a model by either: see `outlay.analysis.billed_models`.
+    """

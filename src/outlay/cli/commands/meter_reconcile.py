@@ -45,6 +45,7 @@ def reconcile(
     """Compare what metered use is priced at with what the vendor bills for the same models.
 
     The two are never added. Only days that both sides wholly know are compared; of others it is said what is missing.
+    A model is the same by its full id, or where a day has only a plain and a dated id of it, one on each side.
     """
     from outlay.analysis.side_by_side import side_by_side
 
@@ -62,6 +63,7 @@ def _sheet(answer: SideBySide, by: str, people: bool) -> Sheet:
         Column("connection", "Connection", table=len({row.connection for row in answer.rows}) > 1),
         Column("provider", "Provider", table=False),
         Column("model", "Model"),
+        Column("billed_as", "Billed as", table=False),
         Column("currency", "Cur."),
         Column("state", "State"),
         Column("days", "Days", Kind.QUANTITY, keep=5, table=by != "day"),
@@ -70,6 +72,7 @@ def _sheet(answer: SideBySide, by: str, people: bool) -> Sheet:
         Column("gap", "Gap", Kind.MONEY),
         Column("gap_ratio", "Gap %", Kind.SHARE),
         Column("unpriced", "Without a price", keep=2, table=any(row.unpriced for row in answer.rows)),
+        Column("why", "Why", table=False),
     ]
     rows = answer.records()
     if people:
@@ -101,12 +104,28 @@ def _percent(ratio: Fraction | None) -> str | None:
 
 def _notes(answer: SideBySide) -> list[str]:
     notes = [said for trend in answer.trend if (said := _moved(trend))]
+    notes += _ids(answer)
     notes += [
         f"{other.connection}: {other.currency} {money(other.billed, other.currency)} are billed for "
         f"{other.models} {'model' if other.models == 1 else 'models or items'} that nobody metered."
         for other in answer.not_metered
     ]
     return notes
+
+
+def _ids(answer: SideBySide) -> list[str]:
+    """Return under which other ids models are billed, and why some stand alone or may hold more than themselves."""
+    days: dict[tuple[str, str, str], int] = {}
+    for row in answer.rows:
+        for says in filter(None, (row.billed_as and f"billed as {row.billed_as}", row.why)):
+            key = (row.connection, row.model or "", says)
+            days[key] = days.get(key, 0) + row.days
+    notes = [
+        f"{connection} {model}, {count} {'day' if count == 1 else 'days'}: {says}."
+        for (connection, model, says), count in days.items()
+    ]
+    rule = "A plain and a dated id are one model only on a day that has no other id of it."
+    return [*notes, rule] if any(row.why for row in answer.rows) else notes
 
 
 def _moved(trend: Trend) -> str | None:

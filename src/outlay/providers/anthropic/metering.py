@@ -157,4 +157,5 @@ METERING = Metering(
     calls=(Metered("chat", "/v1/messages", messages, limits, HEADERS, model_field="model"),),
     service_name=API,
     usage_dataset="usage",
+    dated=r"-\d{8}",
 )

@@ -173,4 +173,5 @@ METERING = Metering(
     ),
     service_name=SERVICE,
     usage_dataset="usage.completions",
+    dated=r"-\d{4}-\d{2}-\d{2}",
 )
