@@ -158,6 +158,27 @@ def test_only_the_listed_organizations_are_read(bench: Callable[..., Any]) -> No
     assert not [seen for seen in one.simulator.requests if "sim-pro" in seen.path]
 
 
+@pytest.mark.parametrize("known", [False, True])
+def test_without_the_list_of_projects_no_day_is_settled_as_empty(known: bool, bench: Callable[..., Any]) -> None:
+    """While projects cannot be listed their days are missing, and once they can no day within reach is lost."""
+    one = bench(providers=("supabase",))
+    if known:
+        one.sync()
+    one.simulator.faults.add("server_error", path="*/organizations/*/projects", times="forever")
+    failed = {each.dataset for each in one.sync().connections[0].datasets if each.failed}
+    assert failed == {"projects", "addons"} | (
+        set() if known else {"api_counts", "disk", "disk_util", "disk_autoscale"}
+    )
+    with one.ledger() as ledger:
+        answer = spend(ledger, Query(from_=TODAY, to=TODAY + timedelta(days=1)), clock=one.clock)
+        trouble = {each.partition.dataset for each in ledger.troubles("supabase")}
+    assert "addons" in trouble
+    assert [str(row.basis) for row in answer.rows] == (["priced"] if known else [])
+    one.simulator.faults.clear()
+    assert one.sync().connections[0].state == "ok"
+    assert counts(one) == true_counts(one, TODAY - timedelta(days=REACH_DAYS))
+
+
 def test_many_projects_are_read_page_by_page(bench: Callable[..., Any], tmp_path: Path) -> None:
     """More projects than a page holds are all read, each once."""
     simulator = Simulator(World(3, TODAY, 2, scale=60), quotas={"supabase": None}).start()

@@ -260,7 +260,7 @@ class ConnectionSync:
         dataset = collector.work.dataset
         if isinstance(error, AccessDeniedError) and not isinstance(error, PermissionMissingError):
             self._denied = error
-        if dataset.grain == "names" and dataset.order == 0 and not isinstance(error, NotOfferedError):
+        if self._is_list(dataset) and not isinstance(error, NotOfferedError):
             self._unlisted = error
         if dataset.grain == "names" and isinstance(error, NotOfferedError):
             self._absent.update(dict.fromkeys(dataset.kinds, error))
@@ -275,6 +275,14 @@ class ConnectionSync:
         if not harmless:
             missing = [Partition(self._report.connection, dataset.name, period) for period in collector.unsettled]
             self._ledger.failed(missing, error.code, self._clock())
+
+    def _is_list(self, dataset: Dataset) -> bool:
+        """Tell whether a dataset's names are asked for before others that are asked once per name."""
+        return dataset.grain == "names" and any(
+            other.order > dataset.order and endpoint.each is not None
+            for other in self._plan.provider.datasets
+            for endpoint in other.endpoints
+        )
 
     def _note_skew(self) -> None:
         skew = self._wire.clock_skew_seconds
