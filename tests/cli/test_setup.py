@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from outlay.cli.probe import DatasetProof, Proof
 from outlay.config import parse
 from outlay.providers import PROVIDERS
 from outlay.simulator import Simulator
@@ -185,6 +186,40 @@ def test_doctor_proves_a_connection(line: Any, simulator: Simulator) -> None:
     assert {dataset["state"] for dataset in proof["datasets"]} <= {"ok", "not_offered"}
     assert proof["requests"] <= len(proof["datasets"])
     assert not line.home.exists()
+
+
+def test_doctor_calls_nothing_ok_that_it_did_not_ask_for(line: Any, simulator: Simulator) -> None:
+    """Brave without a probe is unchecked, whatever the key: no request is made, and it is told what would check it."""
+    connected(line, simulator, "brave", "sim-brave-nobody")
+    (proof,) = line.json("doctor")["connections"]
+    assert (proof["state"], proof["datasets"], proof["requests"]) == ("unchecked", [], 0)
+    [told] = [warning for warning in proof["warnings"] if "checked" in warning]
+    assert told.startswith("nothing was checked, not even the key")
+    assert 'Set probe = "free" or "paid" and try again' in told
+    assert "not billed" in told
+    assert "plan" not in told
+    result = line("doctor")
+    assert result.exit_code == 0
+    assert "unchecked" in result.stdout
+    assert "all is well" not in result.stderr
+    assert not [seen for seen in simulator.requests if seen.provider == "brave"]
+
+
+def test_doctor_proves_brave_by_the_probe_that_an_option_asks_for(line: Any, simulator: Simulator) -> None:
+    """The free probe is one request that is refused and not billed; it tells a right key from a wrong one."""
+    for key, status, state in (("sim-brave-metered", 0, "ok"), ("sim-brave-nobody", 3, "failed")):
+        connected(line, simulator, "brave", key, probe="free")
+        (proof,) = line.json("doctor", status=status)["connections"]
+        assert (proof["state"], proof["requests"]) == (state, 1)
+    counted = [seen for seen in simulator.requests if seen.provider == "brave"]
+    assert {seen.status for seen in counted} == {422}
+
+
+def test_doctor_takes_no_refusal_to_offer_for_a_proof() -> None:
+    """Where every dataset is answered by `not offered`, nothing of the key is proved."""
+    proof = Proof("c", "groq", datasets=[DatasetProof("usage", "not_offered"), DatasetProof("limits", "unproven")])
+    assert proof.state == "unchecked"
+    assert Proof("c", "groq", datasets=[DatasetProof("usage", "not_offered"), DatasetProof("models")]).state == "ok"
 
 
 def test_doctor_finds_a_missing_permission(line: Any, simulator: Simulator) -> None:

@@ -19,7 +19,7 @@ from outlay.wire.client import Wire
 if TYPE_CHECKING:
     from outlay.cli.settings import Settings
     from outlay.config import Connection
-    from outlay.providers.base import Dataset, Endpoint, FanOut, KeyKind, Provider
+    from outlay.providers.base import Dataset, Endpoint, FanOut, KeyKind, Option, Provider
 
 SKEW_SECONDS_MAX = 120
 _PAGE_SIZES = ("limit", "per_page", "page_size")
@@ -61,10 +61,12 @@ class Proof:
 
     @property
     def state(self) -> str:
-        """Return `ok`, `partial` where some datasets cannot be read, or `failed`."""
+        """Return `ok`, `partial` where some datasets cannot be read, `failed`, or `unchecked`: nothing is proved."""
         failed = [dataset.failed for dataset in self.datasets if dataset.proven]
         if self.problems or (failed and all(failed)):
             return "failed"
+        if not failed:
+            return "unchecked"
         return "partial" if any(failed) else "ok"
 
     def to_json(self) -> dict[str, Any]:
@@ -133,6 +135,21 @@ def _look_at_key(proof: Proof, provider: Provider, connection: Connection, secre
         )
 
 
+def _nothing_asked(connection: Connection, provider: Provider) -> str:
+    """Return that nothing was asked, and which values of which options would have something asked."""
+
+    def asks(option: Option, choice: str) -> bool:
+        return bool(datasets_of(replace(connection, options={**connection.options, option.name: choice}), provider))
+
+    ways = [
+        f"Set {option.name} = {' or '.join(values)} and try again ({option.help})."
+        for option in provider.options
+        if (values := [f'"{choice}"' for choice in option.choices if asks(option, choice)])
+    ]
+    said = f"nothing was checked, not even the key: as it is configured, nothing is asked of {provider.title}."
+    return " ".join((said, *ways))
+
+
 class _Prober:
     """Ask each dataset once, names first, so that what is asked per name has one."""
 
@@ -149,6 +166,8 @@ class _Prober:
     async def run(self) -> None:
         """Prove every dataset the connection syncs; a refused key ends it, a missing permission does not."""
         datasets = sorted(datasets_of(self._connection, self._provider), key=lambda dataset: dataset.order)
+        if not datasets:
+            self._proof.warnings.append(_nothing_asked(self._connection, self._provider))
         for dataset in datasets:
             proof = DatasetProof(dataset.name)
             self._proof.datasets.append(proof)
