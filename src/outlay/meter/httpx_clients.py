@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cache
 from typing import Any
 
-from outlay.meter.fence import Fence
 from outlay.meter.vendors import call_of
 from outlay.meter.watch import ROOM_BYTES, Scribe, Watch
 
@@ -29,20 +28,25 @@ def hook(client: Any, scribe: Scribe) -> Callable[[], None]:
     is_async = isinstance(client, library.AsyncClient)
     sync_stream, async_stream = _streams(library)
 
+    stream = async_stream if is_async else sync_stream
+    provider, stats, fence = scribe.provider, scribe.spool.stats, scribe.fence
+
     def watch(response: Any) -> None:
-        with Fence(scribe.spool.stats, "unwatched"):
+        with fence:
             request = response.request
             url = request.url
-            call = call_of(scribe.provider, request.method, url.host, url.path)
-            if call is not None:
-                headers, status = response.headers.raw, response.status_code
-                watching = Watch(scribe, call, status, headers, lambda: _content(request))
-                if hasattr(response, "_content"):  # made by a transport that had it all, and decoded
-                    watching.decoded(already=True)
-                    watching.take(response.content)
-                    watching.end(complete=True)
-                else:
-                    response.stream = (async_stream if is_async else sync_stream)(response.stream, watching)
+            call = call_of(provider, request.method, url.host, url.path)
+            if call is None:
+                return
+            stats.answers += 1
+            body = None if call.asks is None else _content(request, call.asks)
+            watching = Watch(scribe, call, response.status_code, response.headers, _pairs, body)
+            if hasattr(response, "_content"):  # made by a transport that had it all, and decoded
+                watching.decoded = True
+                watching.take(response.content)
+                watching.end(complete=True)
+            else:
+                response.stream = stream(response.stream, watching)
 
     async def watch_async(response: Any) -> None:
         watch(response)
@@ -59,11 +63,18 @@ def hook(client: Any, scribe: Scribe) -> Callable[[], None]:
     return end
 
 
-def _content(request: Any) -> Any:
-    fields = getattr(request.stream, "fields", None)
-    if fields is not None:  # a form in several parts, whose files are never read here
-        return {each.name: each.value for each in fields if isinstance(getattr(each, "value", None), str)}
-    return request.content
+def _pairs(headers: Any) -> Any:
+    return headers.raw
+
+
+def _content(request: Any, name: str) -> Any:
+    if hasattr(request, "_content"):
+        return request.content
+    # A form in several parts, whose files are never read here, or a stream, which is gone.
+    fields = getattr(request.stream, "fields", ())
+    values = (getattr(each, "value", None) for each in fields if each.name == name)
+    value = next((value for value in values if isinstance(value, str)), None)
+    return None if value is None else {name: value}
 
 
 @cache
@@ -80,7 +91,7 @@ def _streams(library: Any) -> tuple[Any, Any]:
             return getattr(self.__dict__["_stream"], name)
 
         def __iter__(self) -> Iterator[bytes]:
-            append, room, complete = self._watching.append, ROOM_BYTES, False
+            append, room, complete = self._watching.chunks.append, ROOM_BYTES, False
             pieces = iter(self._stream)
             try:
                 for piece in pieces:
@@ -111,7 +122,7 @@ def _streams(library: Any) -> tuple[Any, Any]:
             return getattr(self.__dict__["_stream"], name)
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
-            append, room, complete = self._watching.append, ROOM_BYTES, False
+            append, room, complete = self._watching.chunks.append, ROOM_BYTES, False
             pieces = self._stream.__aiter__()
             try:
                 async for piece in pieces:

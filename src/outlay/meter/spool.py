@@ -83,8 +83,12 @@ class Spool:
         """Let the writer's thread make events; `size` is how many bytes the work holds until then."""
         return self._put(work, size)
 
+    def has_room(self, size: int) -> bool:
+        """Return whether work that holds so many bytes would be taken now."""
+        return len(self._queue) < self._items_max and self._bytes + size <= self._bytes_max
+
     def _put(self, item: MeterEvent | Work, size: int) -> bool:
-        if len(self._queue) >= self._items_max or self._bytes + size > self._bytes_max:
+        if not self.has_room(size):
             self.stats.lose("queue_full")
             return False
         self._bytes += size  # a race here misses the bound by a little, which is cheaper than a lock on each call

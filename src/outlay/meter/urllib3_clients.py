@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from outlay.meter.fence import Fence
 from outlay.meter.vendors import call_of
 from outlay.meter.watch import Scribe, Watch
 
@@ -55,8 +54,8 @@ class _Adapter:
 
     def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         response = self._adapter.send(request, *args, **kwargs)
-        with Fence(self._scribe.spool.stats, "unwatched"):
-            _watch(self._scribe, request.method or "", request.url or "", lambda: request.body, response.raw)
+        with self._scribe.fence:
+            _watch(self._scribe, request.method or "", request.url or "", request.body, response.raw)
         return response
 
 
@@ -66,9 +65,9 @@ def hook_pool(pool: Any, scribe: Scribe) -> Callable[[], None]:
 
     def opened(method: str, url: str, *args: Any, **kwargs: Any) -> Any:
         response = urlopen(method, url, *args, **kwargs)
-        with Fence(scribe.spool.stats, "unwatched"):
+        with scribe.fence:
             if not hasattr(response, _MARK):  # the answer after a redirect comes through here twice
-                _watch(scribe, method, url, lambda: kwargs.get("body"), response)
+                _watch(scribe, method, url, kwargs.get("body"), response)
         return response
 
     pool.urlopen = opened
@@ -80,19 +79,25 @@ def hook_pool(pool: Any, scribe: Scribe) -> Callable[[], None]:
     return end
 
 
-def _watch(scribe: Scribe, method: str, url: str, body: Callable[[], Any], raw: Any) -> None:
+def _watch(scribe: Scribe, method: str, url: str, body: Any, raw: Any) -> None:
     place = urlsplit(url)
     call = call_of(scribe.provider, method, place.hostname or "", place.path)
     if call is None:
         return
-    watching = Watch(scribe, call, raw.status, list(raw.headers.items()), body)
+    scribe.spool.stats.answers += 1
+    said = body if call.asks is not None and isinstance(body, (bytes, bytearray, str)) else None
+    watching = Watch(scribe, call, raw.status, raw.headers, _pairs, said)
     setattr(raw, _MARK, True)
     if getattr(raw, "_body", None) is not None:  # read already, and decoded
-        watching.decoded(already=True)
+        watching.decoded = True
         watching.take(raw.data)
         watching.end(complete=True)
         return
     _Reading(raw, watching)
+
+
+def _pairs(headers: Any) -> Any:
+    return headers.items()
 
 
 class _Reading:
@@ -165,5 +170,5 @@ class _Reading:
 
     def _note(self, piece: bytes, decode: bool | None) -> None:
         if piece:
-            self._watching.decoded(already=self._default if decode is None else bool(decode))
+            self._watching.decoded = self._default if decode is None else bool(decode)
             self._watching.take(piece)

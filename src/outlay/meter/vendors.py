@@ -19,6 +19,8 @@ class Call:
     provider: str
     metered: Metered
     model: str | None = None
+    asks: str | None = None
+    """The field of the request that names the model, where the path does not."""
 
 
 _known: dict[tuple[str | None, str, str, str], Call | None] = {}
@@ -42,7 +44,8 @@ def _look(provider: str | None, method: str, host: str, path: str) -> Call | Non
     for metered, pattern in _calls().get(vendor or "", ()):
         match = pattern.fullmatch(path) if metered.method == method.upper() else None
         if vendor and match:
-            return Call(vendor, metered, match.groupdict().get("model"))
+            model = match.groupdict().get("model")
+            return Call(vendor, metered, model, metered.model_field if model is None else None)
     return None
 
 
