@@ -126,23 +126,25 @@ def test_serve_takes_events_settles_them_and_ends_well(tmp_path: Path) -> None:
         "OUTLAY_HOME": str(tmp_path / "home"),
     }  # fmt: skip
     outlay = [sys.executable, "-m", "outlay"]
-    server = subprocess.Popen(
-        [*outlay, "serve", "--port", "0"], env=environ, stdout=subprocess.PIPE, text=True, cwd=tmp_path
-    )
-    assert server.stdout is not None
-    url = server.stdout.readline().strip()
-    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)
     now = datetime.now(UTC)
     event = {
         "specversion": "1.0", "id": "1", "source": "/tests", "type": "dev.outlay.meter.v1", "time": now.isoformat(),
         "data": {"provider": "openai", "model": "model-a", "quantities": {"input_tokens": "1000000"}},
     }  # fmt: skip
-    connection.request("POST", "/api/v1/events", json.dumps(event), {"content-type": "application/cloudevents+json"})
-    assert json.loads(connection.getresponse().read()) == {"accepted": 1, "duplicates": 0, "rejected": []}
-    connection.close()
-    server.send_signal(signal.SIGTERM)
-    assert server.wait(30) in {0, -signal.SIGTERM}
-    server.stdout.close()
+    with subprocess.Popen(
+        [*outlay, "serve", "--port", "0"], env=environ, stdout=subprocess.PIPE, text=True, cwd=tmp_path
+    ) as server:
+        try:
+            assert server.stdout is not None
+            url = server.stdout.readline().strip()
+            connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=300)
+            kind = {"content-type": "application/cloudevents+json"}
+            connection.request("POST", "/api/v1/events", json.dumps(event), kind)
+            assert json.loads(connection.getresponse().read()) == {"accepted": 1, "duplicates": 0, "rejected": []}
+            connection.close()
+        finally:
+            server.send_signal(signal.SIGTERM)
+        assert server.wait() in {0, -signal.SIGTERM}
     for command in (["meter", "settle", "--quiet"], ["spend", "--format", "json", "--from", f"{now:%Y-%m-%d}"]):
         done = subprocess.run(
             [*outlay, *command], env=environ, capture_output=True, text=True, cwd=tmp_path, check=True

@@ -83,35 +83,41 @@ def running(folder: Path, text: str) -> Iterator[str]:
     subprocess.run([_program("promtool"), "tsdb", "create-blocks-from", "openmetrics", str(source), str(data)],
                    check=True, capture_output=True)  # fmt: skip
     (folder / "prometheus.yml").write_text("global: {}\n")
+    for _ in range(5):
+        address, server = _begun(folder, data)
+        try:
+            if _ready(f"http://{address}/v1/metrics/prometheus/-/ready", server):
+                yield f"http://{address}"
+                return
+        finally:
+            server.terminate()
+            server.wait()
+    raise AssertionError((folder / "log").read_text())
+
+
+def _begun(folder: Path, data: Path) -> tuple[str, subprocess.Popen[bytes]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    log = (folder / "log").open("wb")
-    server = subprocess.Popen(
-        [_program("prometheus"), f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={data}",
-         "--storage.tsdb.retention.time=100y", f"--web.listen-address={address}",
-         "--web.route-prefix=/v1/metrics/prometheus"],
-        stdout=log, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    try:
-        _until_ready(f"http://{address}/v1/metrics/prometheus/-/ready", server)
-        yield f"http://{address}"
-    finally:
-        server.terminate()
-        server.wait()
-        log.close()
+    with (folder / "log").open("ab") as log:
+        return address, subprocess.Popen(
+            [_program("prometheus"), f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={data}",
+             "--storage.tsdb.retention.time=100y", f"--web.listen-address={address}",
+             "--web.route-prefix=/v1/metrics/prometheus"],
+            stdout=log, stderr=subprocess.STDOUT,
+        )  # fmt: skip
 
 
-def _until_ready(url: str, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
-        assert server.poll() is None, "the server ended"
+def _ready(url: str, server: subprocess.Popen[bytes]) -> bool:
+    """Wait until the server answers; where its port was taken by another meanwhile it ends, and another is tried."""
+    while server.poll() is None:
         try:
-            with urllib.request.urlopen(url) as answer:  # noqa: S310 - a loopback address of our own
-                if answer.status == 200:
-                    return
+            with urllib.request.urlopen(url, timeout=120) as answer:  # noqa: S310 - a loopback address of our own
+                if answer.status == 200 and server.poll() is None:
+                    return True
         except OSError:
             time.sleep(0.1)
-    raise AssertionError("the server does not answer")
+    return False
 
 
 @pytest.fixture(scope="module")

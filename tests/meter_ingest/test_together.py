@@ -32,7 +32,7 @@ def held(monkeypatch: pytest.MonkeyPatch, error: Exception | None = None) -> tup
 
     def slow(self: Intake, groups: Sequence[Sequence[MeterEvent]], **options: Any) -> list[Taken]:
         began.set()
-        assert go.wait(30)
+        assert go.wait(300)
         if error is not None:
             raise error
         return original(self, groups, **options)
@@ -59,14 +59,14 @@ def test_who_is_told_finds_the_place_free(
 
     first = together.send([event("1"), event("2")])
     first.add_done_callback(again)
-    assert began.wait(30)
+    assert began.wait(300)
     with pytest.raises(FullError):
         together.send([event("5")])
     go.set()
-    assert told.wait(30)
+    assert told.wait(300)
     together.close()
     assert len(later) == 1
-    assert (first.exception(30), later[0].exception(30)) == (error, error)
+    assert (first.exception(300), later[0].exception(300)) == (error, error)
     if error is None:
         assert (first.result(), later[0].result()) == (Taken(2, 0), Taken(2, 0))
 
@@ -76,7 +76,7 @@ def test_closing_commits_what_waits(intake: Intake, monkeypatch: pytest.MonkeyPa
     began, go = held(monkeypatch)
     together = Together(intake)
     sent = [together.send([event(str(number))]) for number in range(20)]
-    assert began.wait(30)
+    assert began.wait(300)
     go.set()
     together.close()
     assert [each.result(0) for each in sent] == [Taken(1, 0)] * 20

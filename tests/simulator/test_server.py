@@ -32,7 +32,7 @@ def simulator() -> Iterator[Simulator]:
 
 def get(url: str, path: str, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
     """Send one request over a connection of its own."""
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=300)
     try:
         connection.request("GET", path, headers=headers or {})
         answer = connection.getresponse()
@@ -151,7 +151,7 @@ def test_a_process_says_where_it_listens() -> None:
         assert len(json.loads(get(url, "/_control/requests")[1])["requests"]) == 1
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait()
         assert process.stdout is not None
         process.stdout.close()
 

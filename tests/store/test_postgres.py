@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import uuid
@@ -31,27 +30,35 @@ def server() -> Iterator[str]:
     pytest.importorskip("psycopg", reason="the postgres extra is not installed")
     # Not below pytest's own folder, which only its user may enter: the server runs as another one.
     folder = Path(tempfile.mkdtemp(prefix="outlay-"))
-    as_user: list[str] = []
-    if os.geteuid() == 0:
-        runuser = shutil.which("runuser")
-        if runuser is None:
-            pytest.skip("PostgreSQL refuses to run as root and there is no runuser")
-        as_user = [runuser, "-u", "nobody", "--"]
-        shutil.chown(folder, "nobody")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    try:
+        as_user: list[str] = []
+        if os.geteuid() == 0:
+            runuser = shutil.which("runuser")
+            if runuser is None:
+                pytest.skip("PostgreSQL refuses to run as root and there is no runuser")
+            as_user = [runuser, "-u", "nobody", "--"]
+            shutil.chown(folder, "nobody")
+        yield from _running(folder, as_user)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _running(folder: Path, as_user: list[str]) -> Iterator[str]:
     bin_, data = BINARIES[-1].parent, folder / "data"
-    options = f"-p {port} -h 127.0.0.1 -k {folder} -c fsync=off"
 
     def run(*command: str) -> None:
-        subprocess.run([*as_user, *command], check=True, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with (folder / "said").open("ab") as said:
+            done = subprocess.run([*as_user, *command], check=False, cwd="/", stdout=said, stderr=said)
+        assert done.returncode == 0, (folder / "said").read_text()
 
     run(str(bin_ / "initdb"), "-D", str(data), "-U", "outlay", "-A", "trust")
-    run(str(bin_ / "pg_ctl"), "-D", str(data), "-w", "-o", options, "start")
-    yield f"host=127.0.0.1 port={port} user=outlay dbname=postgres"
-    run(str(bin_ / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
-    shutil.rmtree(folder)
+    # It listens in its folder alone: a port that is free now may be another's in a moment.
+    options = f"-k {folder} -c listen_addresses='' -c fsync=off"
+    run(str(bin_ / "pg_ctl"), "-D", str(data), "-w", "-t", "600", "-o", options, "start")
+    try:
+        yield f"host={folder} user=outlay dbname=postgres"
+    finally:
+        run(str(bin_ / "pg_ctl"), "-D", str(data), "-w", "-t", "600", "-m", "immediate", "stop")
 
 
 @pytest.fixture
@@ -62,8 +69,8 @@ def database(server: str) -> str:
     name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
-        port = connection.info.port
-    return f"postgresql+psycopg://outlay@127.0.0.1:{port}/{name}"
+        folder = connection.info.host
+    return f"postgresql+psycopg://outlay@/{name}?host={folder}"
 
 
 def test_the_state_may_live_in_postgresql(home: Path, database: str) -> None:

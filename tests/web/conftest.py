@@ -59,7 +59,7 @@ class Site:
 
     def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
         """Send a request."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
         named = {name.replace("_", "-"): value for name, value in {**self.headers, **headers}.items()}
         connection.request(method, path, body, named)
         found = connection.getresponse()
@@ -84,14 +84,13 @@ def serving(home: Path, *, local: bool = True, waiting_max: int = 50_000, **opti
         server = uvicorn.Server(uvicorn.Config(app(service, local=local), log_config=None, lifespan="on", ws="none"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [made]}, daemon=True)
         thread.start()
-        deadline = time.monotonic() + 30
-        while not server.started and thread.is_alive() and time.monotonic() < deadline:
-            threading.Event().wait(0.005)
+        while not server.started and thread.is_alive():
+            time.sleep(0.005)
         try:
             yield Site(ledger, made.getsockname()[1], service)
         finally:
             server.should_exit = True
-            thread.join(30)
+            thread.join(300)
             made.close()
 
 

@@ -204,13 +204,13 @@ def test_a_full_queue_asks_senders_to_come_again(serve: Callable[..., Any], monk
 
     def slow(self: Intake, groups: Any, **options: Any) -> Any:
         began.set()
-        assert go.wait(30)
+        assert go.wait(300)
         return original(self, groups, **options)
 
     monkeypatch.setattr(Intake, "take_several", slow)
     with serve(waiting_max=2) as site, ThreadPoolExecutor(2) as pool:
         first = pool.submit(site.post, EVENTS, [told("1"), told("2")], MANY)
-        assert began.wait(30)
+        assert began.wait(300)
         refused = site.post(EVENTS, told("3"), ONE)
         assert (refused.status, refused.error, refused.headers["retry-after"]) == (429, "busy", "1")
         go.set()

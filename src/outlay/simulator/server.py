@@ -22,7 +22,7 @@ from outlay.simulator.faces.base import Endpoint, Face, Quota
 from outlay.simulator.faults import Faults
 from outlay.simulator.world import World
 
-_START_SECONDS_MAX = 10.0
+_START_SECONDS_MAX = 120.0
 
 
 def app(
