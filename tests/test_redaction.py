@@ -101,6 +101,19 @@ def test_short_texts_are_not_learned() -> None:
     assert knowing("abc").text("abc") == "abc"
 
 
+def test_learning_and_forgetting_compile_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret of a key file's size costs no pattern: many tokens come and go while one is known."""
+    compiled: list[object] = []
+    monkeypatch.setattr("outlay.redaction.re.compile", compiled.append)
+    mine = knowing("k-" + "line of a key file/" * 120)
+    for number in range(50):
+        mine.learn(f"token-{number}")
+        assert mine.text("nothing of the kind") == "nothing of the kind"
+        mine.forget(f"token-{number}")
+    assert mine.body(b"nothing of the kind") == b"nothing of the kind"
+    assert compiled == []
+
+
 def logged(record_it: object, *, formatted_before: bool = False) -> str:
     """Return what a handler with the filter writes for a record that the callable makes."""
     out = io.StringIO()
