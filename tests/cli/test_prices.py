@@ -94,7 +94,9 @@ def test_a_provider_s_prices_fit_the_terminal(line: Line) -> None:
     """A line per model; the hours of a price by time of day are told once below."""
     result = line("prices", "deepseek")
     assert result.exit_code == 0
-    assert "peak: 01:00-04:00, 06:00-10:00 UTC, Mon-Fri, not on holidays." in result.stdout
+    words = " ".join(result.stdout.split())
+    hours = "peak: 01:00-04:00, 06:00-10:00 UTC, Mon-Fri, not on holidays, holidays known until 2027-01-01."
+    assert hours in words
     assert widest(result.stdout) <= 80
 
 
@@ -212,6 +214,36 @@ def test_a_price_that_is_added_settles_what_waited_for_it(metered: Line) -> None
         "gpt-5.5": "0.000010",
         "gpt-5": "0.000009",
     }
+
+
+def test_a_peak_hour_without_known_holidays_says_who_must_write_what(line: Line, tmp_path: Path) -> None:
+    """From 2027 on: one line for all such days, the reason, the file to write and where its form is shown."""
+    line.now = datetime(2027, 1, 8, 12, tzinfo=UTC)
+    line.config = tmp_path / "outlay.toml"
+    line.config.write_text('[connections.deep]\nprovider = "deepseek"\ncredential = "none:"\n', "utf-8")
+    config = load(line.config, line.home, {})
+    with Ledger.open(line.home, clock=lambda: line.now) as ledger:
+        events = [
+            MeterEvent(
+                id=f"e{day}-{hour}", at=datetime(2027, 1, day, hour, 30, tzinfo=UTC), provider="deepseek",
+                model="deepseek-flash", quantities={"output_tokens": Decimal(1_000_000)},
+            )
+            for day in (4, 5) for hour in (2, 5)
+        ]  # fmt: skip
+        Intake(ledger, attribution(config), clock=lambda: line.now).take(events)
+    settled = line("meter", "settle")
+    assert "2000000 output_tokens of deepseek-flash have no price" in " ".join(settled.stdout.split())
+    [row] = line.json("prices", "check")["rows"]
+    assert (row["quantity"], row["first_day"], row["last_day"]) == ("2000000.000000", "2027-01-04", "2027-01-05")
+    assert row["why"] == "deepseek: its peak price does not hold on holidays, and it lists none from 2027-01-01 on"
+    assert row["hint"] == (
+        "Write prices/deepseek.toml in the data folder: the model's prices, and the window `peak` with the holidays "
+        "from 2027-01-01 on and a later `known_until`. docs/prices.md shows one."
+    )
+    assert widest(line("prices", "check").stdout) <= 80
+    spent = line.json("spend", "--basis", "priced", "--from", "2027-01-01", "--to", "2027-01-08", "--by", "sku")
+    assert [row["billed_cost"] for row in spent["rows"]] == ["1.200000"]  # the two hours off peak alone
+    assert "unpriced_meter" in {each["why"] for each in spent["incomplete"]}
 
 
 def test_nothing_without_a_price_says_so(line: Line) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -212,16 +213,55 @@ def test_deepseek_s_prices_change_within_a_day() -> None:
         assert priced("deepseek", "deepseek-flash", use, at=moment) == {"input_tokens": cost}
 
 
+FIRST_PEAK = datetime(2027, 1, 4, 2, tzinfo=UTC)
+
+
 def test_a_peak_hour_of_a_year_without_known_holidays_has_no_price() -> None:
     """Whether a weekday of 2027 is a public holiday is not in the list, so its peak hours are not guessed."""
-    at = datetime(2027, 1, 4, 2, tzinfo=UTC)
-    assert priced("deepseek", "deepseek-flash", {"input_tokens": 1}, at=at) == {"input_tokens": "?"}
+    assert priced("deepseek", "deepseek-flash", {"input_tokens": 1}, at=FIRST_PEAK) == {"input_tokens": "?"}
+    (told,) = lists(None).price(
+        Use(provider="deepseek", model="deepseek-v4-pro", at=FIRST_PEAK, quantities={"input_tokens": Decimal(1)})
+    )
+    assert isinstance(told, Unpriced)
+    assert told.why == "deepseek: its peak price does not hold on holidays, and it lists none from 2027-01-01 on"
+
+
+def test_the_list_that_the_documentation_shows_prices_the_hours_of_2027(tmp_path: Path) -> None:
+    """Written as shown, it prices the hours that it knows, leaves those before as they are and guesses none."""
+    page = (Path(__file__).parents[2] / "docs" / "prices.md").read_text("utf-8")
+    shown = page.partition("### Holidays that no list has yet")[2].partition("```ini\n")[2].partition("```")[0]
+    (tmp_path / "prices").mkdir()
+    (tmp_path / "prices" / "deepseek.toml").write_text(shown, "utf-8")
+    every = lists(tmp_path)
+
+    def cost(at: str) -> str:
+        moment = datetime.fromisoformat(at).replace(tzinfo=UTC)
+        use = Use(provider="deepseek", model="deepseek-flash", at=moment, quantities={"input_tokens": Decimal(10**6)})
+        (line,) = every.price(use)
+        return f"{line.cost.amount:f} {line.version}" if isinstance(line, Line) else "?"
+
+    assert [cost(at) for at in ("2026-12-31T02:00:00", "2027-01-01T02:00:00", "2027-01-04T02:00:00")] == [
+        "0.300000000000000000 deepseek 2026-09-10",
+        "0.150000000000000000 deepseek 2027-01-01",  # a holiday
+        "0.300000000000000000 deepseek 2027-01-01",
+    ]
+    assert cost("2027-02-01T02:00:00") == "?"  # and not the shipped list's word: it knows as little
 
 
 def test_deepseek_before_its_list_begins() -> None:
-    """The catalogue cannot tell the old flat price from the later peak price, so neither is applied."""
+    """No list names what held then and since when, and the catalogue's price is that of some other day."""
     at = datetime(2026, 8, 10, 2, tzinfo=UTC)
-    assert priced("deepseek", "deepseek-v4-pro", {"input_tokens": 1}, at=at) == {"input_tokens": "?"}
+    for model in ("deepseek-v4-pro", "deepseek-v4-flash", "deepseek-flash"):
+        assert priced("deepseek", model, {"input_tokens": 1}, at=at) == {"input_tokens": "?"}
+
+
+@pytest.mark.parametrize("model", ["deepseek-chat", "deepseek-reasoner"])
+def test_deepseek_s_retired_ids_have_no_price_of_today(model: str) -> None:
+    """What a retired id is billed as is not known; what it cost before the table changed is not what it costs."""
+    before, since = datetime(2026, 8, 16, 15, tzinfo=UTC), datetime(2026, 8, 16, 16, tzinfo=UTC)
+    assert priced("deepseek", model, {"input_tokens": 10**6}, at=before)["input_tokens"] != "?"
+    for at in (since, datetime(2026, 11, 20, 12, tzinfo=UTC)):
+        assert priced("deepseek", model, {"input_tokens": 10**6}, at=at) == {"input_tokens": "?"}
 
 
 def test_brave_counts_requests() -> None:

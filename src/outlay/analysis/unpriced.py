@@ -110,7 +110,12 @@ def _hint(lists: Lists, use: Use, meter: str) -> str:
     found = lists.find(use)
     if found is None:
         return f"Add the model to a list of your own: prices/{use.provider}.toml in the data folder."
-    _, model = found
+    book, model = found
+    if window := book.unlisted(model, use.at):
+        return (
+            f"Write prices/{use.provider}.toml in the data folder: the model's prices, and the window `{window.name}` "
+            f"with the holidays from {window.known_until} on and a later `known_until`. docs/prices.md shows one."
+        )
     if use.context_band is None and any(row.above for row in model.rows):
         return "Tell the prompt's size with the events, or give the model one price in a list of your own."
     if use.service_tier is not None and use.service_tier not in STANDARD:

@@ -92,12 +92,17 @@ class Window:
             f"{spans} UTC",
             "" if len(days) == len(_WEEKDAYS) else named,
             "not on holidays" if self.holidays else "",
+            f"holidays known until {self.known_until}" if self.known_until else "",
         )
         return ", ".join(part for part in parts if part)
 
+    def unlisted(self, moment: datetime) -> bool:
+        """Tell whether nobody has said yet whether the day is a holiday."""
+        return self.known_until is not None and moment.date() >= self.known_until
+
     def unsure(self, moment: datetime) -> bool:
         """Tell whether it may be open or not: a day not known yet, or an edge inside the hour totals are kept by."""
-        if self.known_until is not None and moment.date() >= self.known_until:
+        if self.unlisted(moment):
             return moment in self
         return any(edge.hour == moment.hour and (edge.minute or edge.second) for span in self.spans for edge in span)
 
@@ -187,6 +192,11 @@ class Book:
             version=self.version(row),
             source=row.source or self.source,
         )
+
+    def unlisted(self, model: Model, at: datetime) -> Window | None:
+        """Return the window that holds or not by a holiday nobody has listed yet. Null: there is none."""
+        named = (_window(self, row.when, at) for row in model.rows if row.when)
+        return next((window for window in named if window and window.unlisted(at) and at in window), None)
 
     def hours(self, when: str, at: datetime | None) -> str:
         """Return the times of day a row is bound to, as they are just before a moment; None is the latest known."""
@@ -301,10 +311,17 @@ def _by_time(book: Book, rows: tuple[Row, ...], at: datetime) -> tuple[tuple[Row
     unsure = {window.name for window in windows if window.unsure(at)}
     if unsure:
         possible = tuple(row for row in rows if row.when is None or row.when in unsure)
-        return possible, f"whether the {', '.join(sorted(unsure))} price holds in that hour is not known"
+        return possible, _unsure(windows, unsure, at)
     open_ = {window.name for window in windows if at in window}
     kept = tuple(row for row in rows if row.when in open_) if open_ else tuple(row for row in rows if row.when is None)
     return kept, "several of its prices hold at that time of day" if len(open_) > 1 else ""
+
+
+def _unsure(windows: Iterable[Window], unsure: Iterable[str], at: datetime) -> str:
+    for window in windows:
+        if window.unlisted(at) and at in window:
+            return f"its {window.name} price does not hold on holidays, and it lists none from {window.known_until} on"
+    return f"whether the {', '.join(sorted(unsure))} price holds in that hour is not known"
 
 
 def _window(book: Book, name: str, at: datetime) -> Window | None:

@@ -7,7 +7,8 @@ model whose name only begins or contains something, a price before anybody verif
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import cache, lru_cache
@@ -44,6 +45,8 @@ _APART = {
 """Where one of these has a price of its own, a count that does not tell them apart has none."""
 _SAME = {"groq": ("flex", "https://console.groq.com/docs/flex-processing")}
 """Tiers that a vendor documents to cost what its standard one costs."""
+_UNTIL = {"deepseek": datetime(2026, 8, 16, 16, tzinfo=UTC)}
+"""From when on a vendor's prices are others, and the catalogue's, which name no day, are those of before."""
 _TIERS = {"processing": {"batch": "batch"}, "speed": {"fast": "fast"}}
 _DATED = re.compile(r"(?P<stem>.+)[-@](?:\d{4}-\d{2}-\d{2}|\d{8})")
 
@@ -126,7 +129,7 @@ def _model(provider: str, model: Any, suffix: str, windows: dict[str, Window], c
         undone = f"its prices of {model.id} by time of day cannot be told apart by date"
     return Model(
         ids=(model.id + suffix,),
-        rows=() if undone else (*_rows(model, windows), *_same(provider)),
+        rows=() if undone else tuple(_ending(provider, (*_rows(model, windows), *_same(provider)))),
         accepts=lambda ref: ref.endswith(suffix) and chosen(ref.removesuffix(suffix)) is model,
         undone=undone,
         note=model.price_comments,
@@ -153,6 +156,11 @@ def _same(provider: str) -> Iterator[Row]:
     if provider in _SAME:
         tier, source = _SAME[provider]
         yield Row(tier=tier, times=Decimal(1), source=source)
+
+
+def _ending(provider: str, rows: Iterable[Row]) -> Iterator[Row]:
+    until = _UNTIL.get(provider)
+    yield from (rows if until is None else (replace(row, valid_until=until) for row in rows))
 
 
 def _tier(when: Mapping[str, str]) -> str | None:

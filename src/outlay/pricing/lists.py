@@ -18,6 +18,7 @@ from outlay.pricing.reading import read
 
 SHIPPED = ("brave", "deepseek")
 """The lists beside this module that price metered quantities, by the name of their file."""
+CATALOGUE = "catalogue"
 _MAX_BYTES = 4_000_000
 
 
@@ -37,7 +38,20 @@ class Lists:
 
     def find(self, use: Use) -> tuple[Book, Model] | None:
         """Return the list that prices a use, and its model. Null: none knows it."""
-        return next(((book, model) for book in self.books(use.provider) if (model := book.model(use))), None)
+        for book in self.books(use.provider):
+            if book.origin == CATALOGUE and self.shipped_knows(use):
+                return None
+            if model := book.model(use):
+                return book, model
+        return None
+
+    def shipped_knows(self, use: Use) -> bool:
+        """Tell whether a shipped list has a use's model, at whatever time: the catalogue is then not asked of it.
+
+        The catalogue's prices of it are those of some day, and before the shipped list begins they are others.
+        """
+        books = (book for book in self.shipped if book.provider == use.provider)
+        return any(model.answers_to(use) for book in books for model in book.models)
 
     def price(self, use: Use) -> tuple[Line | Unpriced, ...]:
         """Return a line for every quantity that has a price, and what has none. Order: by meter."""

@@ -10,7 +10,7 @@ import msgspec
 
 from outlay.pricing import price_list
 from outlay.pricing.book import Book, Model, Row, pricing_unit
-from outlay.pricing.lists import Lists
+from outlay.pricing.lists import CATALOGUE, Lists
 from outlay.pricing.meters import Use
 
 MEASURED = ("railway",)
@@ -54,6 +54,8 @@ def tariffs(lists: Lists, provider: str, day: date, name: str | None = None) -> 
     for book in lists.books(provider):
         for model in book.models:
             known = _named(model, name) if name is not None else True
+            if book.origin == CATALOGUE and lists.shipped_knows(_use(provider, model.name)):
+                continue
             if known and model.name not in taken and (rows := list(_of_day(book, model, day))):
                 taken |= {name or model.name}
                 found += rows
@@ -97,8 +99,11 @@ def _midnight(day: date) -> datetime:
 def _named(model: Model, name: str) -> bool:
     """Tell whether a model is the one of a name: an id as calls name it, or an operation that names no model."""
     any_ = next(iter(model.operations), None)
-    at = datetime(1, 1, 1, tzinfo=UTC)
-    return name in model.operations or model.answers_to(Use(provider="", model=name, at=at, operation=any_))
+    return name in model.operations or model.answers_to(_use("", name, any_))
+
+
+def _use(provider: str, name: str, operation: str | None = None) -> Use:
+    return Use(provider=provider, model=name, at=datetime(1, 1, 1, tzinfo=UTC), operation=operation)
 
 
 def _of_day(book: Book, model: Model, day: date) -> Iterator[Tariff]:
