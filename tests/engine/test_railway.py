@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.conftest import Bench
 from outlay.analysis.query import Query
 from outlay.analysis.reconcile import mismatches
+from outlay.simulator import Simulator, World
+from outlay.simulator.faces.base import Quota
+from outlay.sync import replay
 
 ONLY = {"providers": ("railway",)}
 ACCOUNT, MEMBER, PROJECT = "sim-railway-account", "sim-railway-member", "sim-railway-project"
+TODAY = date(2026, 11, 22)
 Make = Callable[..., Any]
 
 
@@ -117,10 +123,10 @@ def test_dollars_cents_and_signs(bench: Make) -> None:
     """Limits of compute are dollars, of agents cents; the credit balance keeps its sign; invoices are cents."""
     one = bench(7, **ONLY)
     one.sync()
-    limits = {row[0]: row[1:] for row in one.rows("SELECT name, quota, used, unit FROM limits")}
+    limits = {row[0]: row[1:] for row in one.rows("SELECT name, quota, used, unit, enforced FROM limits")}
     account = one.world.account("railway")
-    assert limits["compute hard limit"] == (125, account.current_usage("main"), "USD")
-    assert limits["agent hard limit"] == (50, Decimal("12.34"), "USD")
+    assert limits["compute hard limit"] == (125, account.current_usage("main"), "USD", True)
+    assert limits["agent hard limit"] == (50, Decimal("12.34"), "USD", True)
     assert limits["API points"][0] is None
     assert {row[0]: row[1] for row in one.rows("SELECT name, amount FROM budgets")} == {
         "compute soft limit": 75,
@@ -136,6 +142,23 @@ def test_dollars_cents_and_signs(bench: Make) -> None:
         assert (total, status) == (Decimal(said["total"]) / 100, said["status"] or "unknown")
         assert start.day == 8
     assert invoices["sub_main/next"][1] == "upcoming"
+
+
+def test_requests_left_are_read_from_headers(bench: Make, tmp_path: Path) -> None:
+    """The ceiling of an hour stands in headers alone; where an answer has none, nothing is told and no zero."""
+    one = bench(7, **ONLY, days=2)
+    one.sync()
+    columns = "quota, used + remaining, remaining < 1000, basis, resets_at > observed_at"
+    asked = f"SELECT {columns} FROM limits WHERE name = 'API requests'"
+    assert one.rows(asked) == [], "this bench's simulator has no quota to tell of"
+    simulator = Simulator(World(7, TODAY, 3), quotas={"railway": Quota(1000, 3600.0, windowed=True)}).start()
+    told = Bench(simulator, tmp_path / "told", **ONLY, days=2)
+    told.sync()
+    simulator.stop()
+    assert told.rows(asked) == [(1000, 1000, True, "header", True)]
+    with told.ledger() as ledger:
+        replayed = replay(told.config(), ledger, clock=told.clock)
+    assert not any(each.restated or each.problems for each in replayed.connections[0].datasets)
 
 
 def test_the_deleted_keep_their_names(bench: Make) -> None:

@@ -69,7 +69,8 @@ PROVIDER = Provider(
                              "compared with the billing period's total that it does state."),
         "usage": Offer("api", "vCPU-minutes, GB-minutes and GB per UTC day, project, environment and service, up to 90 "
                               "days back; the vendor's own projection beside it."),
-        "limits": Offer("api", "The hard limits of compute and agents, and what is left of the API's own quota."),
+        "limits": Offer("api", "The hard limits of compute and agents, and what is left of the API's quota: points, "
+                               "and requests of an hour. What a plan allows has no documented form and is not read."),
         "balance": Offer("api", "Credit balance, applied credits and included usage left."),
         "invoices": Offer("api", "Invoices and the running total of the next; PDFs are on the billing page."),
         "budgets": Offer("api", "The soft limits of compute and agents, which warn by e-mail."),
@@ -90,7 +91,7 @@ PROVIDER = Provider(
         Option("project", "id of the project that a project token belongs to"),
     ),
     rates=(Rate(10, 1), Rate(1000, 3600)),
-    quota_headers=QuotaHeaders("x-ratelimit-remaining", "x-ratelimit-reset"),
+    quota_headers=QuotaHeaders(account.REMAINING_HEADER, account.RESET_HEADER),
     refusals=(
         Refusal(200, "access_denied", contains="Project Token not found", hint=_CREATE),
         Refusal(200, "access_denied", contains="Two Factor Authentication Required",

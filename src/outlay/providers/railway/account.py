@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -9,8 +10,8 @@ from decimal import Decimal
 from msgspec import Struct
 
 from outlay.model.basis import Basis
-from outlay.model.facts import Balance, Budget, Invoice, Limit, LimitKind, Statement
-from outlay.model.money import Money, exact
+from outlay.model.facts import Balance, Budget, Invoice, Limit, LimitBasis, LimitKind, Statement
+from outlay.model.money import ZERO, Money, exact
 from outlay.model.period import Period, parse_time
 from outlay.model.problem import Problem
 from outlay.providers.base import Ask, Dataset, Endpoint, FanOut, GraphQL
@@ -21,6 +22,9 @@ QUERY = {"source": "outlay"}
 EACH_WORKSPACE = FanOut("workspace", "workspaceId", place="query")
 UPDATE = "Nothing was overwritten. Update Outlay; if it is up to date, report it."
 CURRENCY = "USD"
+LIMIT_HEADER, REMAINING_HEADER, RESET_HEADER = "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"
+_COUNT = re.compile(r"\d{1,9}")
+_HOUR = "1 hour"
 _CENT = Decimal("0.01")
 """`currentUsage` is a cached binary float: what is less than a cent is not a difference."""
 
@@ -172,7 +176,8 @@ def customer(page: WorkspacePage, _ask: Ask) -> Iterator[Limit | Budget | Balanc
     """Turn the customer's account into its limits, balances and the total its use must be compared with.
 
     Units: dollars. The sign of `creditBalance` differs between accounts and is kept as it is.
-    Null:  a hard limit of 0 or null is none.
+    Null:  a hard limit of 0 or null is none. Being over a limit says nothing of whether it stops anything: a hard one
+           does, a soft one warns.
     """
     workspace = page.data.workspace
     found, scope = workspace.customer, f"workspace:{workspace.id}"
@@ -184,9 +189,10 @@ def customer(page: WorkspacePage, _ask: Ask) -> Iterator[Limit | Budget | Balanc
     period = Period(moment(now.start), moment(now.end)) if now else None
     used = None if found.current_usage is None else exact(found.current_usage)
     hard = exact(limits.hard_limit) if limits.hard_limit else None
+    over = None if limits.is_over_limit is None else str(limits.is_over_limit).lower()
     yield Limit(name="compute hard limit", scope=scope, kind=LimitKind.SPEND, unit=CURRENCY, quota=hard, used=used,
                 window="billing period", resets_at=period.end if period else None, unlimited=hard is None,
-                enforced=limits.is_over_limit if hard is not None else None, details=details)  # fmt: skip
+                enforced=None if hard is None else True, details=details | {"isOverLimit": over})  # fmt: skip
     if limits.soft_limit:
         yield Budget(budget_id=f"{found.id}/soft", name="compute soft limit", scope=scope, currency=CURRENCY,
                      amount=exact(limits.soft_limit), consumed=used, period="billing period", thresholds=(Decimal(1),),
@@ -209,21 +215,40 @@ def agents(page: AgentPage, ask: Ask) -> Iterator[Limit | Budget]:
     used = Money.from_minor(found.total_used_cents, CURRENCY).amount
     hard = None if found.hard_limit_cents is None else Money.from_minor(found.hard_limit_cents, CURRENCY).amount
     yield Limit(name="agent hard limit", scope=scope, kind=LimitKind.SPEND, unit=CURRENCY, quota=hard, used=used,
-                window="billing period", resets_at=moment(found.billing_period_end))  # fmt: skip
+                window="billing period", resets_at=moment(found.billing_period_end),
+                enforced=None if hard is None else True)  # fmt: skip
     if found.soft_limit_cents:
         yield Budget(budget_id=f"{ask.item}/agents/soft", name="agent soft limit", scope=scope, currency=CURRENCY,
                      amount=Money.from_minor(found.soft_limit_cents, CURRENCY).amount, consumed=used,
                      period="billing period", thresholds=(Decimal(1),), enforced=False)  # fmt: skip
 
 
-def quota(page: WorkspacePage, _ask: Ask) -> Iterator[Limit]:
-    """Turn what is left of the API's own quota into a limit. Null: the whole quota is not stated."""
+def quota(page: WorkspacePage, ask: Ask) -> Iterator[Limit]:
+    """Turn what is left of the API's own quota into limits: the points of the token, and the requests of an hour.
+
+    Null: the whole number of points is not stated, and requests are told by headers, which an answer may lack. How the
+          headers write the time is not documented: what cannot be read as a time to come is none.
+    """
     workspace = page.data.workspace
-    found = workspace.api_token_rate_limit
+    scope, found = f"workspace:{workspace.id}", workspace.api_token_rate_limit
     if found is not None:
-        yield Limit(name="API points", scope=f"workspace:{workspace.id}", kind=LimitKind.RATE, unit="points",
-                    remaining=exact(found.remaining_points), window="1 hour",
+        yield Limit(name="API points", scope=scope, kind=LimitKind.RATE, unit="points",
+                    remaining=exact(found.remaining_points), window=_HOUR,
                     resets_at=moment(found.resets_at))  # fmt: skip
+    ceiling, left = (ask.headers.get(name, "").strip() for name in (LIMIT_HEADER, REMAINING_HEADER))
+    if _COUNT.fullmatch(ceiling) and _COUNT.fullmatch(left):
+        yield Limit(name="API requests", scope=scope, kind=LimitKind.RATE, unit="requests", quota=exact(ceiling),
+                    used=max(exact(ceiling) - exact(left), ZERO), remaining=exact(left), window=_HOUR,
+                    resets_at=_to_come(ask), basis=LimitBasis.HEADER, enforced=True)  # fmt: skip
+
+
+def _to_come(ask: Ask) -> datetime | None:
+    """Return when the quota is whole again; None where it is not told, or not as a time after the answer's."""
+    try:
+        found = moment(ask.headers.get(RESET_HEADER, "").strip())
+    except (ValueError, OverflowError):
+        return None
+    return found if found > ask.observed_at else None
 
 
 def invoices(page: WorkspacePage, _ask: Ask) -> Iterator[Invoice | Problem]:
@@ -231,7 +256,8 @@ def invoices(page: WorkspacePage, _ask: Ask) -> Iterator[Invoice | Problem]:
 
     Units: cents; the prices of their lines are dollars. An invoice mixes the next month's fee with the last one's use.
     """
-    found = page.data.workspace.customer
+    workspace = page.data.workspace
+    found = workspace.customer
     for row in found.invoices if found else ():
         try:
             period = Period(moment(row.period_start), moment(row.period_end))
@@ -242,12 +268,12 @@ def invoices(page: WorkspacePage, _ask: Ask) -> Iterator[Invoice | Problem]:
         yield Invoice(invoice_id=row.invoice_id, total=Money.from_minor(row.total, CURRENCY),
                       status=row.status or "unknown", period=period, issued_at=period.end,
                       amount_due=None if row.amount_due is None else Money.from_minor(row.amount_due, CURRENCY),
-                      details={"amountPaid": f"{paid.amount.normalize():f}" if paid is not None else None,
-                               "items": str(len(row.items))})  # fmt: skip
+                      details={"workspaceId": workspace.id, "items": str(len(row.items)),
+                               "amountPaid": None if paid is None else f"{paid.amount.normalize():f}"})  # fmt: skip
     for each in found.subscriptions if found else ():
         yield Invoice(invoice_id=f"{each.id}/next", total=Money.from_minor(each.next_invoice_current_total, CURRENCY),
                       status="upcoming", due_at=moment(each.next_invoice_date) if each.next_invoice_date else None,
-                      details={"subscription": each.status})  # fmt: skip
+                      details={"workspaceId": workspace.id, "subscription": each.status})  # fmt: skip
 
 
 _OF_WORKSPACE = "($workspaceId: String!) { workspace(workspaceId: $workspaceId)"
@@ -276,6 +302,7 @@ AGENTS: Endpoint[AgentPage] = Endpoint(
 )  # fmt: skip
 QUOTA: Endpoint[WorkspacePage] = Endpoint(
     name="api_quota", path=PATH, query=QUERY, page=WorkspacePage, facts=quota, each=EACH_WORKSPACE,
+    headers_read=(LIMIT_HEADER, REMAINING_HEADER, RESET_HEADER),
     body=GraphQL(f"query quota{_OF_WORKSPACE} {{ id apiTokenRateLimit {{ remainingPoints resetsAt }} }} }}"),
 )  # fmt: skip
 
