@@ -9,8 +9,8 @@ Never: add `fee` to `fee_details`, which explain it; amounts of charges to fees;
        to its lines; what is due to what is paid; what is upcoming to what is issued; available to instantly available
        money, which is part of it; what a Connect platform takes to what Stripe takes; live to sandbox; one currency to
        another.
-Fees stand in `fees`; invoices, customers and meters in `revenue`; previews of the next invoices in `upcoming`: together
-they are too long for one page.
+Fees stand in `fees`; invoices and customers in `revenue`; what customers used in `meters`; previews of next invoices in
+`upcoming`.
 
 API version 2026-10-28.endive is sent with each request: without it each account answers in a shape of its own.
 """
@@ -26,7 +26,7 @@ from outlay.model.facts import Balance
 from outlay.model.problem import Problem, Severity
 from outlay.providers.base import Ask, Bearer, Dataset, Endpoint, KeyKind, Offer, Option, Provider, Rate, Refusal
 from outlay.providers.base import Service as Place
-from outlay.providers.stripe import fees, revenue, upcoming
+from outlay.providers.stripe import fees, meters, revenue, upcoming
 from outlay.providers.stripe.amounts import money
 
 VERSION = "2026-10-28.endive"
@@ -102,7 +102,7 @@ _LIMITED = {
 }
 """Why a request came too soon, by Stripe's word for it."""
 _SERVICES = (
-    fees.PAYMENTS, fees.PAYOUTS, fees.NETWORK, fees.PASSED_ON, fees.OTHER, fees.PLATFORM, revenue.METERS_SERVICE,
+    fees.PAYMENTS, fees.PAYOUTS, fees.NETWORK, fees.PASSED_ON, fees.OTHER, fees.PLATFORM, meters.METERS_SERVICE,
     *(f"Stripe {product}" for product in fees.PRODUCTS),
 )  # fmt: skip
 _OTHER = Place("Business Applications", "Other (Business Applications)")
@@ -150,6 +150,7 @@ PROVIDER = Provider(
         *fees.DATASETS,
         Dataset("balance", "Money held at Stripe", (Balance,), (BALANCE,), grain="reading"),
         *revenue.DATASETS,
+        *meters.DATASETS,
         *upcoming.DATASETS,
     ),
     services=dict.fromkeys(_SERVICES, _OTHER),
