@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from outlay.config.against import validate_options
+from outlay.errors import ConfigError
 from outlay.model.facts import Usage
 from outlay.model.period import Period
 from outlay.providers.base import Ask, Endpoint
@@ -102,6 +104,14 @@ def test_nothing_that_is_no_bill_is_asked_for() -> None:
     paths = {endpoint.path for endpoint in EVERY}
     assert not [path for path in paths if "history" in path or path.endswith("/requests")]
     assert {"/v1/user", "/v1/user/subscription"} <= paths
+
+
+def test_a_misspelt_way_of_billing_is_refused() -> None:
+    """It would otherwise be taken for the other way, and a report that is refused for a workspace without cost."""
+    for way in ("credits", "cost"):
+        validate_options(PROVIDER, {"billing": way})
+    with pytest.raises(ConfigError, match="billing"):
+        validate_options(PROVIDER, {"billing": "credit"})
 
 
 def test_a_product_of_tomorrow_keeps_its_name() -> None:

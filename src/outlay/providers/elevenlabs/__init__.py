@@ -80,7 +80,8 @@ PROVIDER = Provider(
     account_type="Workspace",
     sub_account_type="Workspace",
     options=(
-        Option("billing", "`credits` or `cost`, how the workspace is billed; without it both reports are asked for"),
+        Option("billing", "`credits` or `cost`, how the workspace is billed; without it both reports are asked for",
+               choices=("credits", "cost")),
     ),
     datasets=(
         Dataset("account", "Workspace", (Name,), (ACCOUNT,), grain="names", order=0),
@@ -116,8 +117,16 @@ PROVIDER = Provider(
     default_service=_SPEECH,
     offers={
         "cost": Offer("api", "daily, by product and model, where billed by cost; a plan's fee has to be entered"),
-        "usage": Offer("api", "daily credits, minutes and requests by product, model and key"),
-        "limits": Offer("api", "credits, voices, overage; caps of groups and service accounts' keys"),
+        "usage": Offer(
+            "api",
+            "daily credits, minutes and requests by product, model and key. History, single requests and rates of"
+            " models are not pulled: the reports hold their use and their cost",
+        ),
+        "limits": Offer(
+            "api",
+            "credits, voices, overage; caps of groups and service accounts' keys. How many requests may run at once is"
+            " in the headers of speech answers: meter them",
+        ),
         "balance": Offer("api", "credits left of the plan; money paid in advance is nowhere stated: enter it"),
         "invoices": Offer("api", "open ones and the next; paid ones are in the dashboard only: enter or import them"),
         "budgets": Offer("none", "caps exist and are shown as limits"),

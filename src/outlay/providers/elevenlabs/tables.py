@@ -30,7 +30,10 @@ _SERVICES = {
     "music": "Music",
 }
 """One name for each of the spellings a product has had; one that is not here keeps the vendor's own."""
-NOT_HERE = "A workspace is billed in credits or by cost, and this one is billed the other way in these days."
+NOT_HERE = (
+    "A workspace is billed in credits or by cost, and this one is billed the other way in these days. Where it is in"
+    ' credits, enter what the plan costs, and set billing = "credits" on the connection.'
+)
 
 
 class Table(Struct, gc=False):
@@ -61,11 +64,18 @@ class Row(NamedTuple):
         return exact(bytes(cell).decode().strip('"'))
 
 
-def rows_of(page: Table, ask: Ask) -> Iterator[tuple[Period, Row] | Problem]:
-    """Yield the rows of a table with their days; the bucket that begins at the exclusive end is left out."""
+def rows_of(page: Table, ask: Ask, figure: str) -> Iterator[tuple[Period, Row] | Problem]:
+    """Yield the rows of a table with their days; the bucket that begins at the exclusive end is left out.
+
+    A table without the column of its figure, or with a row of another width, would pass for nothing used: it is said.
+    """
+    if page.rows and (figure not in page.columns or any(len(cells) != len(page.columns) for cells in page.rows)):
+        told = figure if figure not in page.columns else f"{len(page.columns)} cells in each row"
+        yield Problem(code="measure_missing", says=f"the table is without {told}", hint=UPDATE)
+        return
     units = dict(zip(page.columns, page.column_units, strict=False))
     for cells in page.rows:
-        row = Row(dict(zip(page.columns, cells, strict=False)), units)
+        row = Row(dict(zip(page.columns, cells, strict=True)), units)
         stamp = row.text("timestamp")
         try:
             moment = _moment(stamp or "")
@@ -95,18 +105,27 @@ def cost_usage(page: Table, ask: Ask) -> Iterator[Charge | Problem]:
     """Turn daily rows of a workspace that is billed by cost into charges.
 
     Units:  `total_cost` is in the major unit of the currency its column's unit, or else `fiat_currency`, names.
-    Null:   a row without cost is an empty bucket; no rows at all are no cost.
+    Null:   a row without cost and quantity is an empty bucket, one with a quantity alone is a cost that is not known;
+            no rows at all are no cost.
     Source: https://elevenlabs.io/docs/api-reference/workspace/analytics
     """
-    for found in rows_of(page, ask):
+    for found in rows_of(page, ask, "total_cost"):
         if isinstance(found, Problem):
             yield found
             continue
         period, row = found
         try:
             amount, quantity = row.number("total_cost"), row.number("total_charge_count")
-            if amount or quantity:
-                yield _charge(period, row, amount or Decimal(0), quantity)
+            if amount is not None and (amount or quantity):
+                yield _charge(period, row, amount, quantity)
+            elif amount is None and quantity:
+                yield Problem(
+                    code="amount_missing",
+                    says=f"{quantity.normalize():f} are billed of {row.text('product_type')} and no cost is told",
+                    where=row.text("product_type") or "",
+                    hint=UPDATE,
+                    period=period,
+                )
         except ValueError as error:
             yield Problem(
                 code="amount_refused",
@@ -157,7 +176,7 @@ def credit_usage(page: Table, ask: Ask) -> Iterator[Usage | Problem]:
     Null:   cells may be null; buckets without use hold zeros and yield nothing.
     Source: https://elevenlabs.io/docs/api-reference/workspace/analytics
     """
-    for found in rows_of(page, ask):
+    for found in rows_of(page, ask, "total_usage"):
         if isinstance(found, Problem):
             yield found
             continue
