@@ -192,9 +192,30 @@ def test_the_check_fits_the_terminal_and_fails_only_when_asked(metered: Line) ->
     result = metered("prices", "check")
     assert result.exit_code == 0
     assert "gpt-nobody-knows" in result.stdout
+    assert "gpt-5 (scale)" in result.stdout
     assert widest(result.stdout) <= 80
     assert metered("prices", "check", "--check").exit_code == 5
     assert metered("prices", "check", "--connection", "nobody").exit_code == 2
+
+
+def test_without_the_catalogue_every_command_says_how_to_get_it(metered: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The core install prices no model of these vendors: it says so, and what to install or to write."""
+    from outlay.pricing import catalogue
+
+    monkeypatch.setattr(catalogue, "book", lambda _provider: None)
+    monkeypatch.setattr(catalogue, "release", lambda: None)
+    install = "pip install 'outlay[prices]'"
+    said = " ".join(metered("prices").stdout.split())
+    assert f"Calls of anthropic, google, groq, huggingface have no price: {install} brings a catalogue" in said
+    unknown = metered("prices", "groq", "whisper-large-v3")
+    assert unknown.exit_code == 2
+    assert f"Install the catalogue ({install}), or write a list of your own, prices/groq.toml" in " ".join(
+        unknown.stderr.split()
+    )
+    assert install not in metered("prices", "stripe").stderr
+    rows = metered.json("prices", "check")["rows"]
+    hints = {row["model"]: row["hint"] for row in rows}
+    assert hints["gpt-nobody-knows"].startswith(f"Install the catalogue ({install}), or add the model to a list")
 
 
 def test_a_price_that_is_added_settles_what_waited_for_it(metered: Line) -> None:

@@ -169,8 +169,20 @@ def test_without_the_catalogue_a_model_has_no_price_and_the_way_out_is_told(monk
     monkeypatch.setattr(lists_module.catalogue, "release", lambda: None)
     found = lists(None).price(use("openai/gpt-oss-120b", input_tokens=10))
     assert [each.why for each in found if isinstance(each, Unpriced)] == [
-        "no list has prices of groq; the extra `prices` brings a catalogue of many models"
+        "no list has prices of groq, as the extra `prices` is not installed"
     ]
+    speech = Use(provider="elevenlabs", model="x", at=NOON, quantities={"credits": Decimal(1)})
+    (left,) = lists(None).price(speech)  # the catalogue would not help
+    assert isinstance(left, Unpriced)
+    assert left.why == "no list has prices of elevenlabs"
+
+
+def test_calls_of_which_nothing_was_told_are_unknown_once() -> None:
+    """Where no list knows the model, its uncounted calls are not told a second time as requests."""
+    found = lists(None).price(use("no-such-model", requests=3, uncounted_requests=3))
+    assert [(each.meter, each.quantity) for each in found] == [("uncounted_requests", 3)]
+    alone = lists(None).price(use("no-such-model", requests=3))
+    assert [each.meter for each in alone] == ["requests"]
 
 
 def test_an_unknown_model_is_told_with_its_neighbours() -> None:

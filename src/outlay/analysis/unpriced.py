@@ -12,7 +12,7 @@ from outlay.clock import Clock, day_of, system_clock
 from outlay.model.metering import METERS
 from outlay.model.money import plus
 from outlay.pricing.book import STANDARD
-from outlay.pricing.lists import Lists
+from outlay.pricing.lists import INSTALL, Lists, lacks_catalogue
 from outlay.pricing.meters import Unpriced, Use
 from outlay.store import Ledger, metering
 from outlay.store.metering import Group
@@ -109,7 +109,10 @@ def _hint(lists: Lists, use: Use, meter: str) -> str:
         return "Let the calls tell their usage, for streams with `stream_options.include_usage`."
     found = lists.find(use)
     if found is None:
-        return f"Add the model to a list of your own: prices/{use.provider}.toml in the data folder."
+        own = f"dd the model to a list of your own: prices/{use.provider}.toml in the data folder."
+        if lacks_catalogue(use.provider):
+            return f"Install the catalogue ({INSTALL}), or a{own}"
+        return f"A{own}"
     book, model = found
     if window := book.unlisted(model, use.at):
         return (

@@ -16,6 +16,8 @@ from outlay.pricing.book import Book, Model, billed, untold
 from outlay.pricing.meters import Line, Unpriced, Use
 from outlay.pricing.reading import read
 
+INSTALL = "pip install 'outlay[prices]'"
+"""What brings the catalogue."""
 SHIPPED = ("brave", "deepseek")
 """The lists beside this module that price metered quantities, by the name of their file."""
 CATALOGUE = "catalogue"
@@ -62,12 +64,14 @@ class Lists:
         why = self._unknown(use)
         left = [(meter, quantity) for meter, quantity in billed(use.quantities) if meter != "requests"]
         told = (Unpriced(meter=meter, quantity=quantity, why=why) for meter, quantity in left or _requests(use))
-        return (*untold(use), *told)
+        unknown = tuple(untold(use))
+        # Calls of which nothing was told are unknown once, and not as requests too.
+        return unknown if unknown and not left else (*unknown, *told)
 
     def _unknown(self, use: Use) -> str:
         books = list(self.books(use.provider))
         if not books:
-            missing = "" if catalogue.release() else "; the extra `prices` brings a catalogue of many models"
+            missing = ", as the extra `prices` is not installed" if lacks_catalogue(use.provider) else ""
             return f"no list has prices of {use.provider}{missing}"
         if use.model is None:
             return f"no list has a price of {use.provider} for {use.operation or 'calls'} without a model"
@@ -77,6 +81,11 @@ class Lists:
         near = difflib.get_close_matches(use.model, known, 3, 0.6)
         hint = f"; the nearest known are {', '.join(near)}" if near else ""
         return f"no list knows {use.model}{hint}"
+
+
+def lacks_catalogue(provider: str) -> bool:
+    """Tell whether the catalogue has a vendor's models and is not installed."""
+    return provider in catalogue.PROVIDERS and catalogue.release() is None
 
 
 def _requests(use: Use) -> list[tuple[str, Decimal]]:

@@ -93,6 +93,7 @@ def _lists(settings: Settings) -> Lists:
 
 def _overview(every: Lists, day: date, settings: Settings) -> None:
     from outlay.pricing.catalogue import PROVIDERS, release
+    from outlay.pricing.lists import INSTALL
     from outlay.pricing.tariff import MEASURED
 
     names = {book.provider for book in (*every.own, *every.shipped)} | (set(PROVIDERS) if release() else set())
@@ -117,7 +118,10 @@ def _overview(every: Lists, day: date, settings: Settings) -> None:
     ]  # fmt: skip
     notes = ["Of a provider's lists the first that knows a model prices it. `outlay prices PROVIDER` shows its prices."]
     if release() is None:
-        notes.append("The extra `prices` (pip install 'outlay[prices]') brings a maintained catalogue of many models.")
+        notes.append(
+            f"Calls of {', '.join(sorted({*PROVIDERS} - names))} have no price: {INSTALL} brings a catalogue of their "
+            "models, or write lists of your own (docs/prices.md)."
+        )
     notes += _stale_notes(every, names, settings)
     show(Sheet(columns, rows, head={"on": day}, notes=notes), settings)
 
@@ -139,17 +143,21 @@ def _stale_notes(every: Lists, providers: set[str], settings: Settings) -> list[
 
 def _unknown(every: Lists, provider: str, model: str | None, day: date) -> ConfigError:
     from outlay.config import suggestion
+    from outlay.pricing.lists import INSTALL, lacks_catalogue
     from outlay.pricing.tariff import tariffs
 
     books = list(every.books(provider))
     if not books and model is not None and tariffs(every, provider, day):
         return ConfigError(f"{provider} prices no models", hint=f"`outlay prices {provider}` shows its prices.")
     if not books:
-        return ConfigError(f"no list has prices of `{provider}`", hint="`outlay prices` names the lists there are.")
+        hint = f"Install the catalogue ({INSTALL}), or write a list of your own, prices/{provider}.toml."
+        other = "`outlay prices` names the lists there are."
+        return ConfigError(f"no list has prices of `{provider}`", hint=hint if lacks_catalogue(provider) else other)
     if model is None:
         return ConfigError(f"no price of {provider} holds on {day}", hint="Choose another day with --on.")
     known = [name for book in books for one in book.models for name in (*one.ids, *one.operations)]
     hint = suggestion(model, known, otherwise=f"`outlay prices {provider}` names the models its lists know.")
+    hint += f" A model of your own goes into prices/{provider}.toml in the data folder (docs/prices.md)."
     undone = next((one.undone for book in books for one in book.models if model in one.ids and one.undone), None)
     return ConfigError(f"no list has a price of `{model}` on {day}{f': {undone}' if undone else ''}", hint=hint)
 
@@ -264,17 +272,21 @@ def check(settings: Settings, *, connections: tuple[str, ...], strict: bool) -> 
 def _lacking(rows: list[dict[str, Any]], every: Lists, settings: Settings) -> Sheet:
     shown = [
         {**row, "days": f"{row['first_day']} to {row['last_day']}" if row["first_day"] != row["last_day"] else
-         f"{row['first_day']}", "tier": row["service_tier"]}
+         f"{row['first_day']}", "model": _with_tier(row)}
         for row in rows
     ]  # fmt: skip
     columns = [
-        Column("connection", "Connection", keep=5), Column("model", "Model"), Column("tier", "Tier", keep=4),
-        Column("meter", "Meter"), Column("quantity", "Quantity", Kind.QUANTITY), Column("days", "Days"),
+        Column("connection", "Connection", keep=5), Column("model", "Model"), Column("meter", "Meter"),
+        Column("quantity", "Quantity", Kind.QUANTITY), Column("days", "Days"),
     ]  # fmt: skip
-    used = [column for column in columns if column.name != "tier" or any(row["tier"] for row in shown)]
     reasons: dict[str, list[str]] = {}
     for row in rows:
         reasons.setdefault(f"{row['why']}. {row['hint']}", []).append(f"{row['model'] or row['provider']}")
     notes = [f"{', '.join(dict.fromkeys(models))}: {why}" for why, models in reasons.items()]
     notes += _stale_notes(every, {row["provider"] for row in rows}, settings)
-    return Sheet(used, shown, empty="Everything metered has a price.", notes=notes)
+    return Sheet(columns, shown, empty="Everything metered has a price.", notes=notes)
+
+
+def _with_tier(row: dict[str, Any]) -> str | None:
+    """Return a model with the tier that its use needs a price of, where it is not the standard one."""
+    return f"{row['model'] or row['operation']} ({row['service_tier']})" if row["service_tier"] else row["model"]
