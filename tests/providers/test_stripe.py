@@ -201,6 +201,34 @@ def test_drafts_and_void_invoices_are_not_owed() -> None:
     assert (void.gross.amount, void.details and void.details["total"]) == (Decimal(0), "9.9")
 
 
+@pytest.mark.parametrize("when", ["pre", "post"])
+def test_a_credit_note_takes_back_what_is_owed_once(when: str) -> None:
+    """The total stays as it is, so what credit notes took back is a record; its net is known where it is all."""
+    field = f"{when}_payment_credit_notes_amount"
+    *_, part = invoice(**{field: 300})
+    assert isinstance(part, Revenue)
+    assert (part.kind, part.gross.amount, part.net) == ("invoice_credit_notes", Decimal(-3), None)
+    whole = invoice(**{field: 990})
+    assert total(each.gross for each in whole if isinstance(each, Revenue)) == {"USD": Decimal(0)}
+    assert total(each.net for each in whole if isinstance(each, Revenue) and each.net) == {"USD": Decimal(0)}
+    assert len(invoice(status="void", **{field: 300})) == 1, "nothing is owed of it, and nothing less than that"
+
+
+def test_a_sandbox_is_told_by_its_invoices_too() -> None:
+    """Who reads invoices alone is warned as well, and once a page."""
+    [warning, *found] = invoice(livemode=False)
+    assert isinstance(warning, Problem)
+    assert (warning.code, warning.severity.value, len(found)) == ("sandbox", "warning", 1)
+
+
+def test_a_tax_on_fees_is_a_tax_whatever_its_accounting_class() -> None:
+    """The type says so where the class calls it a fee, or is absent."""
+    for category in ("fee", "tax", None):
+        [charge] = mapped(movement(type="tax_fee", reporting_category=category, amount=-350))
+        assert isinstance(charge, Charge)
+        assert (charge.charge_category.value, charge.billed_cost.amount) == ("Tax", Decimal("3.5"))
+
+
 def said(status: int, headers: dict[str, str] | None = None, **body: str) -> Said:
     """Return a refusal as Stripe writes it."""
     return Said(status, headers or {}, json.dumps({"error": {"type": "invalid_request_error", **body}}).encode())

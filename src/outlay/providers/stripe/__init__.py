@@ -23,7 +23,7 @@ from decimal import Decimal
 from msgspec import Struct, field
 
 from outlay.model.facts import Balance
-from outlay.model.problem import Problem, Severity
+from outlay.model.problem import Problem
 from outlay.providers.base import Ask, Bearer, Dataset, Endpoint, KeyKind, Offer, Option, Provider, Rate, Refusal
 from outlay.providers.base import Service as Place
 from outlay.providers.stripe import fees, meters, revenue, upcoming
@@ -64,12 +64,7 @@ def balance(page: Funds, _ask: Ask) -> Iterator[Balance | Problem]:
     Source: https://docs.stripe.com/api/balance/balance_object
     """
     if not page.livemode:
-        yield Problem(
-            code="sandbox",
-            says="the key opens a sandbox, where all money is invented",
-            hint="Keep it in a ledger of its own, so that nothing of it is added to real money.",
-            severity=Severity.WARNING,
-        )
+        yield fees.SANDBOX
     prefunding = page.refund_and_dispute_prefunding
     held = {
         "available": page.available,

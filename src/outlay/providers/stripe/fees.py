@@ -17,6 +17,12 @@ from outlay.providers.base import AfterId, Ask, Dataset, Endpoint, EpochWindow, 
 from outlay.providers.stripe.amounts import Reference, identity, money, text
 
 UPDATE = "Look for a newer Outlay; if there is none, report it with the payload that `outlay sql` shows."
+SANDBOX = Problem(
+    code="sandbox",
+    says="the key opens a sandbox, where all money is invented",
+    hint="Keep it in a ledger of its own, so that nothing of it is added to real money.",
+    severity=Severity.WARNING,
+)
 PAYMENTS, PAYOUTS, NETWORK = "Stripe Payments", "Stripe Payouts", "Stripe Network Costs"
 PASSED_ON, OTHER, PLATFORM = "Stripe Pass-Through Fees", "Stripe Fees", "Connect Platform Fees"
 PRODUCTS = ("Billing", "Radar", "Tax", "Connect", "Invoicing", "Issuing", "Terminal", "Sigma", "Identity", "Climate")
@@ -120,7 +126,7 @@ def _whole(row: Movement, ask: Ask, day: Period) -> Iterator[Charge | Problem]:
     """Yield the movement's own amount where the movement is a fee, a network cost or a tax."""
     category = row.reporting_category or ""
     if category in _FEE_ROWS or row.type in _FEE_TYPES:
-        kind = "tax" if category == "tax" or (not category and row.type == "tax_fee") else category or "fee"
+        kind = "tax" if row.type == "tax_fee" else category or "fee"
         yield _charge(row, ask, day, -money(row.amount, row.currency), kind, row.description, None, own=True)
     elif category and not _MOVEMENTS.match(category):
         yield Problem(

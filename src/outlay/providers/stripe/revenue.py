@@ -14,7 +14,7 @@ from outlay.model.period import Period
 from outlay.model.problem import Problem, Severity
 from outlay.providers.base import AfterId, Ask, Dataset, Endpoint, EpochWindow, FanOut, Follow, Refusal
 from outlay.providers.stripe.amounts import Reference, identity, money, text
-from outlay.providers.stripe.fees import UPDATE
+from outlay.providers.stripe.fees import SANDBOX, UPDATE
 
 INVOICES_SERVICE = "Stripe Invoices"
 _ZERO = Decimal(0)
@@ -105,8 +105,12 @@ class Invoice(Struct, gc=False):
     amount_due: Decimal
     amount_paid: Decimal
     total_excluding_tax: Decimal | None = None
+    pre_payment_credit_notes_amount: Decimal | None = None
+    post_payment_credit_notes_amount: Decimal | None = None
+    """What credit notes took back before and after it was paid, with tax; the total is left as it is."""
     status: str | None = None
     number: str | None = None
+    livemode: bool = True
     customer: str | Reference | None = None
     customer_name: str | None = None
     shipping_cost: Shipping | None = None
@@ -140,12 +144,16 @@ def invoices(page: InvoicePage, ask: Ask) -> Iterator[Revenue | Problem]:
 
     Lines are told in part with the invoice and in whole by `Ask.followed`. A draft is not issued yet; of a void invoice
     and of one without lines nothing is owed, which is a record too. Where the lines do not add up to the total that
-    Stripe states, it is told, and what is between them is a record, so that the total stands.
+    Stripe states, it is told, and what is between them is a record, so that the total stands. What credit notes take
+    back of it is a negative record of the invoice's own day, for an invoice does not say when they were issued.
 
     Units:  whole numbers of the smallest unit; the price of a unit has fractions of it.
-    Null:   without `total_excluding_tax` no net is known; an unknown status counts as issued.
+    Null:   without `total_excluding_tax` no net is known, nor the tax of credit notes that do not take back all;
+            an unknown status counts as issued.
     Source: https://docs.stripe.com/api/invoices/object
     """
+    if not all(row.livemode for row in page.data):
+        yield SANDBOX
     for row in page.data:
         if row.status in _NOT_ISSUED:
             continue
@@ -181,6 +189,17 @@ def _records(row: Invoice, day: Period, ask: Ask) -> Iterator[Revenue | Problem]
             severity=Severity.WARNING,
         )
         yield _record(row, day, "invoice_rest", row.id, gross, net, _whole(row))
+    yield from _taken_back(row, day)
+
+
+def _taken_back(row: Invoice, day: Period) -> Iterator[Revenue]:
+    """Yield what credit notes took back: of a void invoice nothing, for nothing of it is owed."""
+    notes = (row.pre_payment_credit_notes_amount, row.post_payment_credit_notes_amount)
+    credited = sum((amount for amount in notes if amount is not None), _ZERO)
+    if credited:
+        whole = row.total_excluding_tax if credited == row.total else None
+        net = None if whole is None else -money(whole, row.currency)
+        yield _record(row, day, "invoice_credit_notes", row.id, -money(credited, row.currency), net, _whole(row))
 
 
 def _lines(row: Invoice, ask: Ask) -> Iterable[Line]:

@@ -41,7 +41,8 @@ def invoice(bill: Bill, root: str = "/v1/invoices") -> dict[str, Any]:
     """Return an invoice with its first lines."""
     lines = lines_of(bill)
     paid = bill.total if bill.status == "paid" else 0
-    due = max(bill.total, 0)
+    before = bill.credited if bill.status == "open" else 0
+    due = max(bill.total - before, 0)
     embedded = {"object": "list", "data": lines[:LINES_EMBEDDED], "has_more": len(lines) > LINES_EMBEDDED,
                 "url": f"{root}/{bill.id}/lines"}  # fmt: skip
     return {
@@ -56,8 +57,9 @@ def invoice(bill: Bill, root: str = "/v1/invoices") -> dict[str, Any]:
         "issuer": {"type": "self"}, "lines": embedded, "livemode": True, "metadata": {},
         "number": None if bill.status == "draft" else bill.number,
         "payment_settings": {"default_mandate": None, "payment_method_options": None, "payment_method_types": None},
-        "period_start": bill.created - 2_592_000, "period_end": bill.created, "post_payment_credit_notes_amount": 0,
-        "pre_payment_credit_notes_amount": 0, "starting_balance": 0, "status": bill.status,
+        "period_start": bill.created - 2_592_000, "period_end": bill.created,
+        "post_payment_credit_notes_amount": bill.credited - before, "pre_payment_credit_notes_amount": before,
+        "starting_balance": 0, "status": bill.status,
         "status_transitions": {"finalized_at": None if bill.status == "draft" else bill.created,
                                "marked_uncollectible_at": None, "paid_at": None, "voided_at": None},
         "subtotal": sum(line.amount for line in bill.lines), "subtotal_excluding_tax": None, "total": bill.total,

@@ -82,6 +82,8 @@ class Bill:
     customer: Customer
     status: str
     lines: tuple[Sold, ...]
+    credited: int = 0
+    """What credit notes took back of the total, tax included."""
 
     @property
     def net(self) -> int:
@@ -94,14 +96,15 @@ class Bill:
         return self.net + sum(line.tax for line in self.lines)
 
     def true(self, day: date) -> TrueRevenue:
-        """Return what is owed: nothing of a void invoice."""
+        """Return what is owed: nothing of a void invoice; without tax it is unknown where a part was taken back."""
         owed = self.status != "void"
+        net = self.net if owed and not self.credited else 0
         return TrueRevenue(
             day=day,
             kind="invoice",
             record=self.id,
-            gross=major(self.total if owed else 0, self.currency),
-            net=major(self.net if owed else 0, self.currency),
+            gross=major(self.total - self.credited if owed else 0, self.currency),
+            net=None if self.credited not in {0, self.total} else major(net, self.currency),
             currency=self.currency.upper(),
             dims={"customer": self.customer.id, "status": self.status},
         )
@@ -120,7 +123,7 @@ class Contract:
 def doubled(bill: Bill) -> Bill:
     """Return an invoice of twice the money."""
     lines = (replace(l, amount=2 * l.amount, discount=2 * l.discount, tax=2 * l.tax) for l in bill.lines)  # noqa: E741
-    return replace(bill, lines=tuple(lines))
+    return replace(bill, lines=tuple(lines), credited=2 * bill.credited)
 
 
 class Shop:
@@ -146,7 +149,7 @@ class Shop:
             self.contracts = [self._contract(n, status) for n, status in enumerate(_CONTRACTS)]
 
     def _contract(self, n: int, status: str) -> Contract:
-        bill = replace(self._bill(self._plot.today, n, self._plot.random("contract", n)), status="draft")
+        bill = replace(self._bill(self._plot.today, n, self._plot.random("contract", n)), status="draft", credited=0)
         bills = status != "canceled" and n != _ENDING
         return Contract(self._plot.name("sub_", n), bill.customer, status, bill if bills else None)
 
@@ -161,7 +164,7 @@ class Shop:
         lines = [
             self._line(f"{number}-{k}", currency, chance) for k in range(chance.choice((0, 1, 2, 3, 25, 1, 2, 104)))
         ]
-        return Bill(
+        bill = Bill(
             id=self._plot.name("in_", day, n),
             number=number,
             created=at(day, 1800 * n),
@@ -170,6 +173,12 @@ class Shop:
             status=chance.choice(_STATUSES),
             lines=tuple(lines),
         )
+        return replace(bill, credited=self._credited(bill, self._plot.random("credited", day, n)))
+
+    def _credited(self, bill: Bill, chance: Random) -> int:
+        if bill.total <= 0 or bill.status not in {"paid", "open"}:
+            return 0
+        return chance.choice((0, 0, 0, 0, bill.total, payable(bill.total // 3, bill.currency)))
 
     def _line(self, about: str, currency: str, chance: Random) -> Sold:
         quantity = chance.choice((1, 3, 250, None))
