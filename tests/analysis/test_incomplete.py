@@ -126,14 +126,19 @@ def test_filters_narrow_what_must_be_there(ledger: Ledger) -> None:
     assert [gap.connection for gap in spend(ledger, clock=clock).incomplete] == ["b"]
 
 
-def test_a_reading_is_incomplete_only_when_its_last_attempt_failed(ledger: Ledger) -> None:
-    """Days without a reading are no gap; a failed reading is, and the older one still shows."""
+def test_a_reading_is_incomplete_when_its_last_attempt_failed_or_is_long_ago(ledger: Ledger) -> None:
+    """Days between readings are no gap; those since the last are, and a failed one is: the older still shows."""
     limit = Limit(name="spend_limit", scope="organization", kind=LimitKind.SPEND, unit="USD")
     dataset = next(each.name for each in _readings() if Limit in each.yields)
+    query = Query(where=(("dataset", dataset),))
     put(ledger, "a", dataset, Period.of_day(date(2026, 11, 3)), [limit])
-    assert limits(ledger, Query(where=(("dataset", dataset),)), clock=clock).incomplete == ()
+    assert told(limits(ledger, query, clock=clock).incomplete) == [
+        ("a", dataset, date(2026, 11, 4), TODAY, "not_synced")
+    ]
+    put(ledger, "a", dataset, Period.of_day(TODAY - timedelta(days=1)), [limit])
+    assert limits(ledger, query, clock=clock).incomplete == ()
     ledger.failed([Partition("a", dataset, Period.of_day(TODAY))], "retry_later", NOW)
-    answer = limits(ledger, Query(where=(("dataset", dataset),)), clock=clock)
+    answer = limits(ledger, query, clock=clock)
     assert told(answer.incomplete) == [("a", dataset, TODAY, TODAY + timedelta(days=1), "retry_later")]
     assert len(answer.rows) == 1
 

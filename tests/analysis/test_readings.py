@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from analysis.staging import charge, clock, put
+from analysis.staging import NOW, charge, clock, put
 from outlay.analysis import Query, balances, budgets, invoices, limits
+from outlay.analysis.lapse import lapsed
 from outlay.errors import ConfigError
 from outlay.model.facts import Balance, Budget, Fact, Invoice, Limit, LimitKind
 from outlay.model.money import Money
@@ -51,6 +52,43 @@ def test_an_empty_reading_speaks_too(ledger: Ledger) -> None:
     read(ledger, OLD, [limit()])
     read(ledger, LAST, [])
     assert limits(ledger, clock=clock).rows == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "known"),
+    [
+        ({"window": "1 day", "resets_at": datetime(2026, 11, 22, 12, tzinfo=UTC)}, False),
+        ({"window": "1 day", "resets_at": datetime(2026, 11, 22, 12, 0, 1, tzinfo=UTC)}, True),
+        ({"window": "1 minute"}, True),
+        ({"window": None, "kind": LimitKind.STORAGE, "unit": "gb"}, True),
+    ],
+)
+def test_what_was_used_of_a_window_that_is_over_is_unknown(ledger: Ledger, fields: dict[str, Any], known: bool) -> None:
+    """The quota stands, and what was used of it is not known until the next reading."""
+    read(ledger, LAST, [limit(**{"kind": LimitKind.QUOTA, "quota": Decimal(9), "used": Decimal(4), **fields})])
+    (row,) = limits(ledger, clock=clock).rows
+    assert (row.quota, row.used, row.remaining) == ((9, 4, 5) if known else (9, None, None))
+
+
+def test_a_past_month_does_not_speak_for_this_one(ledger: Ledger) -> None:
+    """A spend limit last read before it began again is used by what this month's charges say."""
+    spent(ledger, ("15", {}))
+    ends = datetime(2026, 11, 1, tzinfo=UTC)
+    read(ledger, date(2026, 10, 31), [limit(quota=Decimal(60), used=Decimal(59), resets_at=ends)])
+    (row,) = limits(ledger, clock=clock).rows
+    assert (row.used, row.basis, row.resets_at) == (15, "derived", datetime(2026, 12, 1, tzinfo=UTC))
+    (then,) = limits(ledger, Query(from_=date(2026, 10, 1), to=date(2026, 11, 1)), clock=clock).rows
+    assert (then.used, then.remaining, then.basis) == (59, 1, "reported")
+
+
+@pytest.mark.parametrize(
+    ("window", "hours", "over"),
+    [("1 minute", 1, True), ("30 minutes", 1, True), ("1 day", 23, False), ("1 day", 24, True), ("2 weeks", 335, False),
+     ("month", 30 * 24, False), ("month", 31 * 24, True), ("billing period", 9999, False), (None, 9999, False)],
+)  # fmt: skip
+def test_a_window_without_an_end_is_over_when_its_length_has_passed(window: str, hours: int, over: bool) -> None:
+    """Only when all of it must have passed; a window whose length is not known is never said to be over."""
+    assert lapsed(window, None, NOW - timedelta(hours=hours), NOW) is over
 
 
 def test_unlimited_is_not_unknown(ledger: Ledger) -> None:

@@ -12,10 +12,11 @@ import pytest
 from meter_ingest.making import NOW, clock, event
 from meter_ingest.settling import TODAY, YESTERDAY, Two, config, costs, counts, settled, take
 from outlay.analysis import Query, limits, spend, usage
+from outlay.analysis.lapse import HEARD_DAYS
 from outlay.errors import PricesError
 from outlay.meter.spool import folder_of
 from outlay.model.batch import Account, Batch, Partition
-from outlay.model.facts import Limit, LimitKind, Usage
+from outlay.model.facts import Limit, LimitBasis, LimitKind, Usage
 from outlay.model.metering import MeterEvent
 from outlay.model.money import Money
 from outlay.model.period import Period
@@ -151,7 +152,7 @@ def limit(remaining: int) -> Limit:
 
 def test_limits_of_headers_are_readings(ledger: Ledger) -> None:
     """The last reading of a limit answers, as known from a header and as of the moment it was seen."""
-    seen_at = NOW - timedelta(hours=2)
+    seen_at = NOW - timedelta(seconds=30)
     take(
         ledger,
         event("a", at=seen_at, limits=(limit(7),)),
@@ -159,7 +160,51 @@ def test_limits_of_headers_are_readings(ledger: Ledger) -> None:
     )
     assert ("openai", "metered.limits", 1, 0, 0) in counts(settled(ledger))
     (row,) = limits(ledger, Query(), clock=clock).rows
-    assert (row.name, row.remaining, row.basis, row.observed_at) == ("requests", 7, "header", seen_at)
+    assert (row.name, row.used, row.remaining, row.basis, row.observed_at) == ("requests", 93, 7, "header", seen_at)
+
+
+def test_each_limit_of_calls_keeps_its_own_moment(ledger: Ledger) -> None:
+    """A call tells of its own limits alone: those told earlier, on that day or before, stand with their own age."""
+    other = msgspec.structs.replace(limit(50), name="tokens", model="model-a")
+    told = [
+        event("old", at=YESTERDAY, limits=(limit(1), other)),
+        event("early", at=NOW - timedelta(hours=3), limits=(msgspec.structs.replace(limit(2), model="model-b"),)),
+        event("late", at=NOW, limits=(limit(3),)),
+    ]
+    take(ledger, *told)
+    settled(ledger)
+    rows = limits(ledger, Query(), clock=clock).rows
+    assert {(row.name, row.model, row.quota, row.remaining, row.observed_at) for row in rows} == {
+        ("requests", None, 100, 3, NOW),
+        ("requests", "model-b", 100, None, NOW - timedelta(hours=3)),  # its minute is over, its quota is not
+        ("tokens", "model-a", 100, None, YESTERDAY),
+    }
+    (then,) = {row.observed_at for row in limits(ledger, Query(to=TODAY), clock=clock).rows}
+    assert then == YESTERDAY
+    assert limits(ledger, Query(), clock=clock).incomplete == ()
+
+
+def test_a_limit_that_no_call_tells_any_more_is_let_go(ledger: Ledger) -> None:
+    """Nothing says that such a limit is gone; after weeks of silence it no longer answers."""
+    take(ledger, event("a", limits=(limit(1),)))
+    settled(ledger)
+    for days, known in ((HEARD_DAYS - 1, 1), (HEARD_DAYS, 0)):
+        assert len(limits(ledger, Query(), clock=lambda later=days: NOW + timedelta(days=later)).rows) == known
+
+
+@pytest.mark.parametrize("first", ["call", "poll"])
+def test_a_limit_that_calls_and_polls_tell_is_shown_once(ledger: Ledger, first: str) -> None:
+    """The same limit told in two ways is one row: whichever heard of it last."""
+    polled = msgspec.structs.replace(limit(7), basis=LimitBasis.HEADER)
+    at = NOW - timedelta(seconds=20)
+    take(ledger, event("a", at=at - timedelta(seconds=10) if first == "call" else NOW, limits=(limit(9),)))
+    settled(ledger)
+    batch = Batch(
+        batch_id="polled", partition=Partition("openai", "rate_limits", Period.of_day(TODAY)), provider="openai",
+        endpoint="rate_limits", fetch_id=None, digest="polled", observed_at=at, facts=(polled,),
+    )  # fmt: skip
+    ledger.commit(Account(connection="openai", provider="openai"), [batch])
+    assert [row.remaining for row in limits(ledger, Query(), clock=clock).rows] == [7 if first == "call" else 9]
 
 
 @pytest.fixture

@@ -244,13 +244,17 @@ def _expected(
 
 
 def _reading_gaps(coverage: Coverage, spans_: Sequence[Span], to: date) -> list[Incomplete]:
-    """Say when the last attempt to read the present state failed."""
+    """Say when the last attempt to read the present state failed, or that none was made up to yesterday."""
     last = max((span for span in spans_ if span.first < to), key=lambda span: span.last_start, default=None)
-    if last is None or last.problem is None:
+    if last is None:
         return []
-    days = (last.first, min(last.end, coverage.today + timedelta(days=1)))
-    hint = hint_for(last.problem, last.connection)
-    return [Incomplete(connection=last.connection, dataset=last.dataset, period=days, why=last.problem, hint=hint)]
+    why, days = last.problem, (last.first, min(last.end, coverage.today + timedelta(days=1)))
+    if why is None:
+        why, days = NOT_SYNCED, (last.end, min(to, coverage.today))
+        if days[0] >= days[1]:
+            return []
+    hint = hint_for(why, last.connection)
+    return [Incomplete(connection=last.connection, dataset=last.dataset, period=days, why=why, hint=hint)]
 
 
 def _merged(reasons: Mapping[date, str]) -> list[tuple[tuple[date, date], str]]:

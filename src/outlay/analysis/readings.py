@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from outlay.analysis import lapse
 from outlay.analysis.answer import Answer, Listed, named
 from outlay.analysis.coverage import Coverage, gaps_of
 from outlay.analysis.months import MonthSpend, bounded, month_spend
@@ -18,6 +19,7 @@ from outlay.clock import Clock, day_of, midnight, month_start, next_month, syste
 from outlay.errors import ConfigError
 from outlay.model.basis import Basis
 from outlay.model.facts import Balance, Invoice, Limit, LimitBasis, LimitKind
+from outlay.model.metering import METERED_LIMITS
 from outlay.model.money import ratio
 from outlay.store import Ledger
 
@@ -141,9 +143,21 @@ def used_percent(used: Decimal | None, quota: Decimal | None) -> Decimal | None:
     return None if share is None else share * _HUNDRED
 
 
-def latest_reading(ledger: Ledger, table: str, columns: Sequence[str], query: Query, clock: Clock) -> list[Any]:
+_LAST = "partition_start = max(partition_start) OVER (PARTITION BY connection, dataset)"
+"""The SQL that keeps each dataset's last reading."""
+
+
+def latest_reading(
+    ledger: Ledger,
+    table: str,
+    columns: Sequence[str],
+    query: Query,
+    clock: Clock,
+    stands: tuple[str, Sequence[object]] = (_LAST, ()),
+) -> list[Any]:
     """Return the rows of each connection and dataset's last reading before the end of the period.
 
+    `stands` is the SQL that tells which readings those are, and its parameters.
     Raises: ConfigError for a filter that readings do not have.
     """
     _, to = query.period(clock)
@@ -152,10 +166,10 @@ def latest_reading(ledger: Ledger, table: str, columns: Sequence[str], query: Qu
     sql = f"""
         SELECT {", ".join(columns)}, dataset, partition_start
         FROM {table} WHERE {condition.sql}
-        QUALIFY partition_start = max(partition_start) OVER (PARTITION BY connection, dataset)
+        QUALIFY {stands[0]}
         ORDER BY connection, dataset, name
     """
-    return list(ledger.query(sql, condition.parameters).rows)
+    return list(ledger.query(sql, [*condition.parameters, *stands[1]]).rows)
 
 
 def _filters(query: Query) -> Condition:
@@ -174,6 +188,9 @@ def _filters(query: Query) -> Condition:
 def limits(ledger: Ledger, query: Query | None = None, *, clock: Clock = system_clock) -> Answer[LimitRow]:
     """Return every limit as last read, spend limits with the month's billed spend where the vendor does not say it.
 
+    A reading of a dataset takes the place of the one before it; a limit that an answer to a call told stands until a
+    later answer tells it again, or has been silent for `lapse.HEARD_DAYS`.
+    Null: what was used of a window that is over is unknown.
     Order: by connection, dataset and name.
     Raises: ConfigError for a filter that readings do not have.
     """
@@ -210,20 +227,54 @@ _LIMIT = (
     "model",
     "sub_account_id",
     "enforced",
+    "details",
 )
 
 
 def limit_rows(ledger: Ledger, query: Query, coverage: Coverage, clock: Clock) -> tuple[LimitRow, ...]:
     """Return every limit as last read, with what can be computed filled in."""
+    moment, to = lapse.asked_of(query, clock), query.period(clock)[1]
+    stands = (lapse.STANDS, [lapse.heard_since(query, clock)])
     rows = []
-    for *values, dataset, start in latest_reading(ledger, "limits", _LIMIT, query, clock):
-        row = dict(zip((name.strip('"') for name in _LIMIT), values, strict=True))
-        row |= {"kind": LimitKind(row["kind"]), "basis": LimitBasis(row["basis"]), "unlimited": bool(row["unlimited"])}
-        if not coverage.superseded(row["connection"], dataset, start, query.period(clock)[1]):
-            rows.append(LimitRow(**row, dataset=dataset))
+    for *values, dataset, start in latest_reading(ledger, "limits", _LIMIT, query, clock, stands):
+        row = _limit_row(values, dataset)
+        # A call tells of its own limits alone, so that a later one takes nothing away.
+        if dataset == METERED_LIMITS or not coverage.superseded(row.connection, dataset, start, to):
+            rows.append(_of_now(row, moment))
+    rows = _told_once(rows)
     open_ = [row for row in rows if _needs_spend(row)]
     spent = month_spend(ledger, query, {row.connection for row in open_}, coverage, clock) if open_ else None
     return tuple(_settled(row, spent, query, clock) for row in rows)
+
+
+def _limit_row(values: Sequence[Any], dataset: str) -> LimitRow:
+    row = dict(zip((name.strip('"') for name in _LIMIT), values, strict=True))
+    observed_at = lapse.observed(row["observed_at"], dataset, row.pop("details"))
+    row |= {"kind": LimitKind(row["kind"]), "basis": LimitBasis(row["basis"]), "unlimited": bool(row["unlimited"])}
+    return LimitRow(**{**row, "observed_at": observed_at}, dataset=dataset)
+
+
+def _of_now(row: LimitRow, moment: datetime) -> LimitRow:
+    over = lapse.lapsed(row.window, row.resets_at, row.observed_at, moment)
+    return msgspec.structs.replace(row, used=None, remaining=None) if over else row
+
+
+def _told_once(rows: Sequence[LimitRow]) -> list[LimitRow]:
+    """Return the rows without those that a call told and something else of the connection later, or the other way."""
+    last: dict[tuple[object, ...], LimitRow] = {}
+    called = {_which(row) for row in rows if row.dataset == METERED_LIMITS}
+    for row in rows:
+        before = last.get(_which(row))
+        if before is None or row.observed_at > before.observed_at:
+            last[_which(row)] = row
+    return [row for row in rows if _which(row) not in called or last[_which(row)] is row]
+
+
+def _which(row: LimitRow) -> tuple[object, ...]:
+    """Return what makes a limit the same one, whoever tells it."""
+    return (
+        row.connection, row.name, row.scope, row.kind, row.unit, row.window, row.model, row.sub_account_id
+    )  # fmt: skip
 
 
 def _needs_spend(row: LimitRow) -> bool:
@@ -238,7 +289,8 @@ def _settled(row: LimitRow, spent: MonthSpend | None, query: Query, clock: Clock
         used = spent.of(row.connection, row.unit, part)
         if used is not None:
             basis = LimitBasis.DERIVED
-            resets_at = resets_at or midnight(next_month(_month_of(query, clock)))
+            if resets_at is None or resets_at <= lapse.asked_of(query, clock):
+                resets_at = midnight(next_month(_month_of(query, clock)))
     if used is None and remaining is not None and row.quota is not None:
         used = row.quota - remaining
     if remaining is None and used is not None and row.quota is not None:

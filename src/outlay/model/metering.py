@@ -62,6 +62,10 @@ def context_band(tokens: int) -> int:
 
 METERED = "metered"
 """The dataset that metered use stands in."""
+METERED_LIMITS = "metered.limits"
+"""The dataset of the limits that answers to metered calls told."""
+OBSERVED_AT = "observed_at"
+"""The detail of such a limit that says when it was told: those of a day are committed together."""
 UNPRICED, PARTLY_STATED = "unpriced_meter", "costs_partly_stated"
 LACKING = {
     UNPRICED: "The use is in the ledger without a cost. Add its price to a list of your own below prices/ in the data "

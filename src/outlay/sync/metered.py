@@ -23,8 +23,16 @@ from outlay.meter.bounds import RejectedError, check
 from outlay.meter.ingest import LATE_DAYS, Intake, Taken, attribution
 from outlay.meter.spool import pending
 from outlay.model.batch import Account, Batch, Committed, Partition
-from outlay.model.facts import Fact, LimitBasis
-from outlay.model.metering import LACKING, METERED, PARTLY_STATED, UNPRICED, MeterEvent
+from outlay.model.facts import Fact, Limit, LimitBasis
+from outlay.model.metering import (
+    LACKING,
+    METERED,
+    METERED_LIMITS,
+    OBSERVED_AT,
+    PARTLY_STATED,
+    UNPRICED,
+    MeterEvent,
+)
 from outlay.model.period import Period
 from outlay.model.problem import Problem, Severity
 from outlay.providers.base import Provider
@@ -42,7 +50,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LIMITS = "metered.limits"
 BY = "meter"
 LEASE_SECONDS = 120
 _TOGETHER = 1000
@@ -153,7 +160,7 @@ class _Work:
     part_of: str | None
     known: dict[Partition, Committed]
     usage: DatasetReport = field(default_factory=lambda: DatasetReport(METERED))
-    limits: DatasetReport = field(default_factory=lambda: DatasetReport(LIMITS))
+    limits: DatasetReport = field(default_factory=lambda: DatasetReport(METERED_LIMITS))
     unpriced: dict[tuple[str | None, str, str], Decimal] = field(default_factory=dict)
 
 
@@ -218,7 +225,7 @@ class _Settler:
         return dataset if dataset and self._ledger.committed(connection, dataset) else None
 
     def _work(self, name: str, provider: str) -> _Work:
-        known = {**self._ledger.committed(name, METERED), **self._ledger.committed(name, LIMITS)}
+        known = {**self._ledger.committed(name, METERED), **self._ledger.committed(name, METERED_LIMITS)}
         return _Work(name, described(provider), self._whole(name, provider), known)
 
     def _commit(self, work: _Work, days: Sequence[Day]) -> None:
@@ -255,10 +262,10 @@ class _Settler:
 
     def _limits(self, work: _Work, day: Day, period: Period) -> list[Batch]:
         found = metering.limits_of(self._ledger.state, day)
-        partition = Partition(work.name, LIMITS, period)
+        partition = Partition(work.name, METERED_LIMITS, period)
         if not found:
             return []  # none came, or they are forgotten and what was committed of them stands
-        facts = [msgspec.structs.replace(limit, basis=LimitBasis.HEADER) for _, limit in found]
+        facts = [_told(limit, at) for at, limit in found]
         return self._batch(work, work.limits, partition, facts, max(at for at, _ in found))
 
     def _batch(
@@ -290,6 +297,11 @@ class _Settler:
             reason=BY,
         )
         return [batch]
+
+
+def _told(limit: Limit, at: datetime) -> Limit:
+    details = {**(limit.details or {}), OBSERVED_AT: at.isoformat()}
+    return msgspec.structs.replace(limit, basis=LimitBasis.HEADER, details=details)
 
 
 def _hold(lease: Lease) -> None:
