@@ -327,7 +327,9 @@ def test_a_connected_account_is_another_ledger(bench: Make) -> None:
         (connected.id, "Connected account")
     ]
     other = with_options(bench, 7, ("fees", "balance"), account="acct_nobody")
-    assert {p.code for found in problems(other.sync()).values() for p in found} == {"permission_missing"}
+    told = [problem for found in problems(other.sync()).values() for problem in found]
+    assert {problem.code for problem in told} == {"access_denied"}
+    assert all("option `account`" in problem.hint for problem in told), "no permission of the key is what to mend"
 
 
 def with_synced(make: Make) -> Any:

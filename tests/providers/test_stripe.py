@@ -257,6 +257,15 @@ def test_refusals_mean_what_stripe_means(answer: Said, means: str, hint: str) ->
     assert error(PROVIDER, fees.FEES, answer, refusal).code == means
 
 
+def test_an_account_that_the_key_does_not_open_is_no_permission() -> None:
+    """Every endpoint tells a wrong `account` apart from a permission that its key lacks."""
+    answer = said(403, message="The provided key does not have access to account 'acct_x'", code="account_invalid")
+    for endpoint in (one for dataset in PROVIDER.datasets for one in dataset.endpoints):
+        refusal = declared(PROVIDER, endpoint, answer)
+        assert refusal is not None
+        assert (refusal.means, "option `account`" in (refusal.hint or "")) == ("access_denied", True), endpoint.name
+
+
 def test_the_version_is_always_said() -> None:
     """Without a version each account answers in a shape of its own."""
     assert PROVIDER.headers["stripe-version"] == "2026-10-28.endive"

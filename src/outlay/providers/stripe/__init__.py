@@ -81,7 +81,7 @@ def balance(page: Funds, _ask: Ask) -> Iterator[Balance | Problem]:
 
 
 BALANCE: Endpoint[Funds] = Endpoint(
-    name="balance", path="/v1/balance", page=Funds, facts=balance, refusals=(fees.PERMISSION,)
+    name="balance", path="/v1/balance", page=Funds, facts=balance, refusals=(fees.ACCOUNT, fees.PERMISSION)
 )
 
 _RESTRICTED = (

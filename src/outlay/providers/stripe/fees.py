@@ -215,17 +215,25 @@ def _service(row: Movement, kind: str, application: str | None, *, own: bool) ->
 
 AFTER = AfterId(send="starting_after")
 CREATED = EpochWindow("created[gte]", "created[lt]", days_max=7)
+ACCOUNT = Refusal(
+    403,
+    "access_denied",
+    contains="does not have access to account",
+    hint="The option `account` names an account that this key does not open: set it to one that has connected your "
+    "platform and has not withdrawn since, or leave it out.",
+)
+"""Said of every question alike, so it is no permission of the key; each endpoint must hear it before its own 403."""
 PERMISSION = Refusal(
     403, "permission_missing", hint="Give the restricted key the permission balance_read (Balance: read)."
 )
 
 FEES: Endpoint[MovementPage] = Endpoint(
     name="balance_transactions", path="/v1/balance_transactions", page=MovementPage, facts=fees, window=CREATED,
-    pages=AFTER, query={"limit": 100}, refusals=(PERMISSION,),
+    pages=AFTER, query={"limit": 100}, refusals=(ACCOUNT, PERMISSION),
 )  # fmt: skip
 PLATFORM_FEES: Endpoint[MovementPage] = Endpoint(
     name="application_fees", path="/v1/balance_transactions", page=MovementPage, facts=platform_fees, window=CREATED,
-    pages=AFTER, query={"limit": 100}, refusals=(PERMISSION,),
+    pages=AFTER, query={"limit": 100}, refusals=(ACCOUNT, PERMISSION),
 )  # fmt: skip
 
 DATASETS = (

@@ -12,7 +12,7 @@ from outlay.model.money import exact
 from outlay.model.period import Period
 from outlay.model.problem import Problem
 from outlay.providers.base import PAIR, AfterId, Ask, Dataset, Endpoint, EpochWindow, FanOut, Refusal
-from outlay.providers.stripe.fees import UPDATE
+from outlay.providers.stripe.fees import ACCOUNT, UPDATE
 
 METERS_SERVICE = "Stripe Meters"
 _ADDING = frozenset({"sum", "count"})
@@ -109,19 +109,19 @@ _EVENTS = Refusal(403, "permission_missing", hint="Give the restricted key the p
 
 METERS: Endpoint[MeterPage] = Endpoint(
     name="meters", path="/v1/billing/meters", page=MeterPage, facts=meters, pages=AFTER, query={"limit": 100},
-    refusals=(_METERS,),
+    refusals=(ACCOUNT, _METERS),
 )  # fmt: skip
 SUMMARIES: Endpoint[SummaryPage] = Endpoint(
     name="meter_usage", path="/v1/billing/meters/{meter}/event_summaries", page=SummaryPage, facts=summaries,
     window=EpochWindow("start_time", "end_time", days_max=31), pages=AFTER,
     query={"limit": 100, "value_grouping_window": "day"},
     each=FanOut("customer", "customer", place="query", within=FanOut("meter", "meter")),
-    refusals=(_EVENTS,),
+    refusals=(ACCOUNT, _EVENTS),
 )  # fmt: skip
 LEVELS: Endpoint[SummaryPage] = Endpoint(
     name="meter_levels", path=SUMMARIES.path, page=SummaryPage, facts=levels, window=SUMMARIES.window, pages=AFTER,
     query=SUMMARIES.query, each=FanOut("customer", "customer", place="query", within=FanOut("level_meter", "meter")),
-    refusals=(_EVENTS,),
+    refusals=(ACCOUNT, _EVENTS),
 )  # fmt: skip
 
 DATASETS = (

@@ -14,7 +14,7 @@ from outlay.model.period import Period
 from outlay.model.problem import Problem, Severity
 from outlay.providers.base import AfterId, Ask, Dataset, Endpoint, EpochWindow, FanOut, Follow, Refusal
 from outlay.providers.stripe.amounts import Reference, identity, money, text
-from outlay.providers.stripe.fees import SANDBOX, UPDATE
+from outlay.providers.stripe.fees import ACCOUNT, SANDBOX, UPDATE
 
 INVOICES_SERVICE = "Stripe Invoices"
 _ZERO = Decimal(0)
@@ -284,16 +284,16 @@ AFTER = AfterId(send="starting_after")
 _INVOICES = Refusal(403, "permission_missing", hint="Give the restricted key the permission invoice_read.")
 LINES: Endpoint[LinePage] = Endpoint(
     name="invoice_lines", path="/v1/invoices/{invoice}/lines", page=LinePage, facts=no_facts, pages=AFTER,
-    query={"limit": 100}, each=FanOut("invoice", "invoice"), refusals=(_INVOICES,),
+    query={"limit": 100}, each=FanOut("invoice", "invoice"), refusals=(ACCOUNT, _INVOICES),
 )  # fmt: skip
 INVOICES: Endpoint[InvoicePage] = Endpoint(
     name="invoices", path="/v1/invoices", page=InvoicePage, facts=invoices,
     window=EpochWindow("created[gte]", "created[lt]", days_max=31), pages=AFTER, query={"limit": 100},
-    refusals=(_INVOICES,), then=Follow(LINES, longer),
+    refusals=(ACCOUNT, _INVOICES), then=Follow(LINES, longer),
 )  # fmt: skip
 CUSTOMERS: Endpoint[InvoicePage] = Endpoint(
     name="customers", path="/v1/invoices", page=InvoicePage, facts=customers, pages=AFTER, query={"limit": 100},
-    refusals=(_INVOICES,),
+    refusals=(ACCOUNT, _INVOICES),
 )  # fmt: skip
 DATASETS = (
     Dataset("invoices", "Invoices to customers, by line", (Revenue,), (INVOICES,), horizon_days=90, repeats="latest"),

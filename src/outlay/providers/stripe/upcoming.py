@@ -17,7 +17,7 @@ from outlay.model.facts import Invoice, Name
 from outlay.model.problem import Problem
 from outlay.providers.base import AfterId, Ask, Dataset, Endpoint, FanOut, Form, Refusal
 from outlay.providers.stripe.amounts import Reference, identity, money, text
-from outlay.providers.stripe.fees import UPDATE
+from outlay.providers.stripe.fees import ACCOUNT, UPDATE
 
 _BILLED = frozenset({"active", "trialing", "past_due"})
 """The states in which a subscription goes on to a next invoice."""
@@ -93,12 +93,15 @@ def upcoming(page: Preview, ask: Ask) -> Iterator[Invoice | Problem]:
 SUBSCRIPTIONS: Endpoint[SubscriptionPage] = Endpoint(
     name="subscriptions", path="/v1/subscriptions", page=SubscriptionPage, facts=subscriptions,
     pages=AfterId(send="starting_after"), query={"limit": 100, "status": "all"},
-    refusals=(Refusal(403, "permission_missing", hint="Give the restricted key read access to Subscriptions."),),
+    refusals=(
+        ACCOUNT, Refusal(403, "permission_missing", hint="Give the restricted key read access to Subscriptions."),
+    ),
 )  # fmt: skip
 UPCOMING: Endpoint[Preview] = Endpoint(
     name="upcoming_invoices", path="/v1/invoices/create_preview", page=Preview, facts=upcoming, body=Form(),
     each=FanOut("subscription", "subscription", place="query"),
     refusals=(
+        ACCOUNT,
         # It ended, or ends with this period, since it was listed: there is no next invoice.
         Refusal(400, "empty", contains="invoice_upcoming_none"),
         Refusal(404, "empty", contains="invoice_upcoming_none"),
