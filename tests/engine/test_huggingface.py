@@ -89,6 +89,14 @@ def test_a_month_of_inference_is_use_less_credits_and_never_below_nothing(seed: 
         assert billed == max(Decimal(0), used - {USER: 2, ACME: 6}[owner])
 
 
+def test_a_month_begun_in_its_middle_is_still_whole(bench: Make) -> None:
+    """The credit covers the whole month's use: taken off its last days alone it would leave less than was billed."""
+    one = made(bench, changes={"huggingface": {"since": date(2026, 10, 28)}})
+    one.sync()
+    assert charges(one) == true_charges(one)
+    assert min(day for day, *_ in charges(one)) == date(2026, 10, 1)
+
+
 def test_days_add_up_to_the_months_the_vendor_states(bench: Make) -> None:
     """Each whole month of each bill is compared with its days; a day that is missing shows."""
     one = made(bench)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -192,6 +192,20 @@ def test_months_are_whole_months() -> None:
         date(2026, 10, 1),
         date(2026, 11, 1),
     ]
+
+
+def test_days_of_whole_months_begin_with_the_month() -> None:
+    """What is taken off a month is taken off all its days; what is asked for again stays what was asked for."""
+    whole = replace(VENDOR, datasets=(replace(COSTS, whole_months=True),))
+
+    def first(known: Mapping[Partition, Committed], span: Span) -> date:
+        works = plan(_connection(since=date(2026, 9, 17)), whole, known, NOW, span).works
+        return min(period.first_day for work in works for period in work.partitions)
+
+    assert first({}, Span()) == date(2026, 9, 1)
+    settled = _committed([date(2026, 9, 1) + timedelta(days=n) for n in range(70)], timedelta(days=5))
+    assert first(settled, Span(since=date(2026, 11, 5), full=True)) == date(2026, 11, 5)
+    assert first(settled, Span(full=True)) == date(2026, 9, 1)
 
 
 def test_what_is_not_offered_falls_to_the_next_endpoint() -> None:

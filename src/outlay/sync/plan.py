@@ -141,8 +141,9 @@ def expected(connection: Connection, dataset: Dataset, now: datetime, span: Span
     if dataset.lookback_days is not None:
         first = max(first, today - timedelta(days=dataset.lookback_days))
     end = min(span.until or today + timedelta(days=1), today + timedelta(days=1))
-    if dataset.grain == "month":
+    if dataset.grain == "month" or dataset.whole_months:
         first = month_start(first)
+    if dataset.grain == "month":
         while first < end:
             yield Period.of_month(first)
             first = next_month(first)
@@ -162,11 +163,13 @@ def _due(
     due = []
     for period in expected(connection, dataset, now, span):
         known = committed.get(Partition(connection.name, dataset.name, period))
-        if known is not None and not span.full and _kept(dataset, known, now):
+        # A month that is asked for whole begins before the days that are to be fetched again.
+        again = span.full and (span.since is None or midnight(span.since) < period.end)
+        if known is not None and not again and _kept(dataset, known, now):
             continue
         if (
             known is None
-            or span.full
+            or again
             or dataset.grain in {"names", "reading"}
             or known.stale_since is not None
             # Checked in the future: the clock was wrong then, and the day may have been too young to be settled.

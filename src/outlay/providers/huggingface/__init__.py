@@ -89,8 +89,12 @@ PROVIDER = Provider(
     options=(Option("organizations", "names of the organizations to read; all that the token sees without it"),),
     datasets=(
         Dataset("account", "Account and organizations", (Name,), (WHOAMI,), grain="names", order=0, keep_hours=6),
-        Dataset("usage", "Daily inference and jobs", (Charge, Usage), (USAGE,), horizon_days=3),
-        Dataset("organization_usage", "The same of organizations", (Charge, Usage), (ORGANIZATION_USAGE,)),
+        # The credits below are a whole month's: taken off a part of its days they would leave less than was billed.
+        Dataset("usage", "Daily inference and jobs", (Charge, Usage), (USAGE,), whole_months=True),
+        Dataset(
+            "organization_usage", "The same of organizations", (Charge, Usage), (ORGANIZATION_USAGE,),
+            whole_months=True,
+        ),
         Dataset(
             "credits", "Included credits of a month", (Charge, Statement), (CREDITS,), grain="month", closing_days=3,
         ),
