@@ -17,12 +17,12 @@ from outlay.simulator.faces.google_engine import (
     LOCATION,
     PROJECT,
     Database,
-    Question,
     Result,
     cell,
     fields_of,
 )
 from outlay.simulator.faces.google_parts import account_of, finish, page
+from outlay.simulator.faces.google_question import Question
 from outlay.simulator.faces.google_token import may
 from outlay.simulator.worlds.google_rows import tables as tables_of
 
@@ -108,7 +108,7 @@ def _run(ask: Ask, job: Job) -> None:
                               " its tables, or perhaps they do not exist.", reason="accessDenied")  # fmt: skip
         return
     try:
-        job.result = account.kept("database", lambda: Database(account)).run(job.question)
+        job.result = Database.of(account).run(job.question)
     except Refusal as no:
         job.failure = no
 

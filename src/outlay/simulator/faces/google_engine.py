@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from outlay.simulator.faces.base import Refusal, to_json
+from outlay.simulator.faces.google_question import Question, Reading, read
 from outlay.simulator.shapes import load
+from outlay.simulator.worlds.base import Plot
 from outlay.simulator.worlds.google import GoogleAccount
 from outlay.simulator.worlds.google_rows import MAKERS, pricing, stamp, tables
 
@@ -20,14 +23,12 @@ if TYPE_CHECKING:
 PROJECT, DATASET, LOCATION = "sim-billing", "billing", "EU"
 MEBIBYTE = 2**20
 _LEAST = 10 * MEBIBYTE
+_SHARED_MAX, _RESULTS_MAX = 4, 32
 _TYPES = {"STRING": "VARCHAR", "FLOAT": "DOUBLE", "NUMERIC": "DECIMAL(38,9)", "TIMESTAMP": "TIMESTAMPTZ",
           "BOOLEAN": "BOOLEAN", "INTEGER": "BIGINT", "DATE": "DATE"}  # fmt: skip
 _LATER = frozenset({"price", "consumption_model", "cost_at_list_consumption_model", "cost_at_effective_price_default",
                     "tags", "subscription", "transaction_type", "seller_name"})  # fmt: skip
 _WIDTHS = {"STRING": 14, "NUMERIC": 16, "BOOLEAN": 1}
-_PARAMETERS = {"STRING": "TEXT", "INT64": "BIGINT", "INTEGER": "BIGINT", "FLOAT64": "DOUBLE", "BOOL": "BOOLEAN",
-               "NUMERIC": "DECIMAL(38, 9)", "BIGNUMERIC": "DECIMAL(38, 18)", "DATE": "DATE",
-               "TIMESTAMP": "TIMESTAMPTZ"}  # fmt: skip
 _FLAT = {"VARCHAR": "STRING", "DOUBLE": "FLOAT", "FLOAT": "FLOAT", "BOOLEAN": "BOOLEAN", "DATE": "DATE",
          "TIMESTAMP": "TIMESTAMP", "TIMESTAMP WITH TIME ZONE": "TIMESTAMP", "NULL": "INTEGER",
          "JSON": "STRING"}  # fmt: skip
@@ -66,14 +67,30 @@ class Database:
         self._account = account
         self.tables = tables(account)
         self._loaded: set[str] = set()
+        self._results: dict[str, list[Any]] = {}
+        self._lock = Lock()
         self._open = duckdb.connect(":memory:", config={"threads": 1})
         self._open.execute("SET TimeZone='UTC'")
         self._open.execute("SET enable_external_access=false")
 
-    def _load(self, name: str, kind: str, key: str) -> None:
+    @classmethod
+    def of(cls, account: GoogleAccount) -> Database:
+        """Return an account's tables; accounts of the same plot to which nothing was added have the same ones."""
+        plot = account.plot
+        if account.revision or plot.rows_per_day is not None:
+            return account.kept("database", lambda: cls(account))
+        with _SHARING:
+            found = _SHARED.pop(plot, None) or cls(GoogleAccount(plot))
+            _SHARED[plot] = found
+            if len(_SHARED) > _SHARED_MAX:
+                del _SHARED[next(iter(_SHARED))]
+            return found
+
+    def _load(self, name: str) -> None:
         if name in self._loaded:
             return
         self._loaded.add(name)
+        [(kind, key)] = [found for (_, table), found in self.tables.items() if table == name]
         account = self._account.accounts[key]
         fields = fields_of(self._account, kind)
         columns = ", ".join(f'"{each["name"]}" {_type(each)}' for each in fields)
@@ -91,37 +108,47 @@ class Database:
         self._open.execute(f'INSERT INTO "{name}" SELECT x.* FROM (SELECT unnest(from_json(?, ?)) AS x)',  # noqa: S608
                            [to_json(values).decode(), json.dumps([shape])])  # fmt: skip
 
-    def _one(self, sql: str) -> int:
-        row = self._open.execute(sql).fetchone()
-        return int(row[0]) if row else 0
-
     def run(self, asked: Question) -> Result:
         """Run a query, or only weigh it. Raises: Refusal."""
         import duckdb
 
-        from outlay.simulator.faces.google_sql import Reader, invalid
+        from outlay.simulator.faces.google_sql import invalid
 
-        tree = _parsed(asked)
-        reader = Reader(lambda table: self._table(table, asked))
-        reader.query(tree)
-        _name(tree)
-        try:
-            processed, billed = self._weigh(reader.reads)
-            relation = self._open.sql(tree.sql("duckdb"))
-            fields = [_field(n, k) for n, k in zip(relation.columns, relation.types, strict=True)]
-            if asked.dry:
-                return Result(fields, None, processed, 0)
-            if asked.most is not None and billed > asked.most:
-                raise Refusal(400, f"Query exceeded limit for bytes billed: {asked.most}. {billed} or higher required.",
-                              reason="bytesBilledLimitExceeded")  # fmt: skip
+        with self._lock:
+            reading = read(asked, self._account.plot.label, self.tables, lambda node: self._table(node, asked))
+            try:
+                for part in reading.parts:
+                    self._load(part.table)
+                processed, billed = self._weigh(reading, asked)
+                fields = self._fields(reading, asked)
+                if asked.dry:
+                    return Result(fields, None, processed, 0)
+                if asked.most is not None and billed > asked.most:
+                    raise Refusal(400, f"Query exceeded limit for bytes billed: {asked.most}. {billed} or higher"
+                                  " required.", reason="bytesBilledLimitExceeded")  # fmt: skip
+                return Result(fields, self._rows(reading, asked), processed, billed)
+            except duckdb.Error as error:
+                raise invalid(str(error).splitlines()[0]) from None
+
+    def _fields(self, reading: Reading, asked: Question) -> Sequence[Mapping[str, Any]]:
+        if reading.fields is None:
+            relation = self._open.sql(asked.filled(reading.sql))
+            named = zip(relation.columns, relation.types, strict=True)
+            reading.fields = [_field(name, kind) for name, kind in named]
+        return reading.fields
+
+    def _rows(self, reading: Reading, asked: Question) -> list[Any]:
+        """Return the rows of a result; a table never changes, so that a statement is run once."""
+        sql = asked.filled(reading.sql)
+        if sql not in self._results:
             taken = ", ".join(
                 f'epoch_us("{each["name"]}")' if each["type"] == "TIMESTAMP" and each["mode"] != "REPEATED"
-                else f'"{each["name"]}"' for each in fields
+                else f'"{each["name"]}"' for each in reading.fields or ()
             )  # fmt: skip
-            rows = self._open.execute(f"SELECT {taken} FROM ({tree.sql('duckdb')})").fetchall()  # noqa: S608
-        except duckdb.Error as error:
-            raise invalid(str(error).splitlines()[0]) from None
-        return Result(fields, rows, processed, billed)
+            if len(self._results) >= _RESULTS_MAX:
+                self._results.clear()
+            self._results[sql] = self._open.execute(f"SELECT {taken} FROM ({sql})").fetchall()  # noqa: S608
+        return self._results[sql]
 
     def _table(self, node: exp.Table, asked: Question) -> tuple[str, Sequence[Mapping[str, Any]], bool]:
         """Return a table by the name a query gives it. Raises: Refusal."""
@@ -138,93 +165,24 @@ class Database:
             name = f"{project}:{dataset}" + (f".{node.name}" if what == "Table" else "")
             raise Refusal(404, f"Not found: {what} {name} was not found in location {asked.location}",
                           reason="notFound")  # fmt: skip
-        self._load(node.name, *kind)
         return node.name, fields_of(self._account, kind[0]), kind[0] != "focus"
 
-    def _weigh(self, reads: Sequence[Any]) -> tuple[int, int]:
+    def _weigh(self, reading: Reading, asked: Question) -> tuple[int, int]:
         """Return the bytes read, and those billed: at least ten mebibytes of each table."""
         processed = billed = 0
         kinds = {name: kind for (_, name), (kind, _) in self.tables.items()}
-        for read in reads:
-            where = " AND ".join(f"({part.sql('duckdb')})" for part in read.pruning) or "TRUE"
-            rows = self._one(f'SELECT count(*) FROM "{read.table}" AS "{read.alias}" WHERE {where}')  # noqa: S608
-            fields = {each["name"]: each for each in fields_of(self._account, kinds[read.table])}
-            bytes_ = rows * sum(_width(fields, path) for path in read.paths)
+        for part in reading.parts:
+            row = self._open.execute(asked.filled(part.count)).fetchone()
+            fields = {each["name"]: each for each in fields_of(self._account, kinds[part.table])}
+            bytes_ = (row[0] if row else 0) * sum(_width(fields, path) for path in part.paths)
             processed += bytes_
             billed += max(_LEAST, -(-bytes_ // MEBIBYTE) * MEBIBYTE)
         return processed, billed
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A query as it was asked. Units: `most` bytes may be billed. Null: None sets no such limit."""
-
-    text: str
-    project: str
-    location: str
-    dataset: str | None = None
-    parameters: Sequence[Mapping[str, Any]] = ()
-    most: int | None = None
-    dry: bool = False
-
-
-def _parsed(asked: Question) -> exp.Expr:
-    """Return the one SELECT of a text, its parameters put in. Raises: Refusal."""
-    import sqlglot
-    from sqlglot import exp
-
-    from outlay.simulator.faces.google_sql import invalid
-
-    try:
-        trees = [tree for tree in sqlglot.parse(asked.text, read="bigquery") if tree is not None]
-    except sqlglot.errors.SqlglotError as error:
-        raise invalid(f"Syntax error: {str(error).splitlines()[0]}") from None
-    if not trees:
-        raise invalid("Syntax error: Unexpected end of statement")
-    if len(trees) != 1 or not isinstance(trees[0], exp.Query):
-        raise Refusal(403, f"Access Denied: Project {asked.project}: the simulator's account may only read",
-                      reason="accessDenied")  # fmt: skip
-    [tree] = trees
-    given = {str(each.get("name", "")).lower(): each for each in asked.parameters}
-    for node in list(tree.find_all(exp.Parameter)):
-        if node.name.lower() not in given:
-            raise invalid(f"Query parameter '{node.name}' not found")
-        parameter = given[node.name.lower()]
-        node.replace(_literal(parameter.get("parameterType", {}), parameter.get("parameterValue", {})))
-    return tree
-
-
-def _literal(kind: Mapping[str, Any], value: Mapping[str, Any]) -> exp.Expr:
-    """Return a parameter as a value of its type. Raises: Refusal."""
-    from sqlglot import exp
-
-    from outlay.simulator.faces.google_sql import invalid
-
-    if kind.get("type") == "ARRAY":
-        inner = kind.get("arrayType", {})
-        items = [_literal(inner, each) for each in value.get("arrayValues", ())]
-        return exp.cast(exp.Array(expressions=items), f"{_PARAMETERS.get(inner.get('type', ''), 'TEXT')}[]",
-                        dialect="duckdb")  # fmt: skip
-    wanted, text = _PARAMETERS.get(str(kind.get("type")).upper()), value.get("value")
-    if wanted is None:
-        raise invalid(f"Invalid parameter type {kind.get('type')}")
-    if text is not None and not isinstance(text, str):
-        raise invalid("Invalid value at 'query_parameters.parameter_value.value' (TYPE_STRING)")
-    return exp.cast(exp.null() if text is None else exp.Literal.string(text), wanted, dialect="duckdb")
-
-
-def _name(tree: exp.Expr) -> None:
-    """Name the columns of a result that have no name of their own: f0_, f1_ and so on."""
-    from sqlglot import exp
-
-    top: Any = tree
-    while not isinstance(top, exp.Select):
-        top = top.this
-    numbers = iter(range(len(top.expressions)))
-    top.set("expressions", [
-        each if isinstance(each, exp.Alias) else exp.alias_(each, f"f{next(numbers)}_", quoted=True)
-        for each in top.expressions
-    ])  # fmt: skip
+_SHARED: dict[Plot, Database] = {}
+"""The tables last asked for, the latest last: many short-lived worlds of one process are the same."""
+_SHARING = Lock()
 
 
 def _type(each: Mapping[str, Any]) -> str:
