@@ -19,6 +19,7 @@ from outlay.web import ingest
 from outlay.web.errors import answer, error_answer, on_bug, on_http, on_own
 from outlay.web.guard import Guard
 from outlay.web.service import Service
+from outlay.web.straight import Shortcut
 
 MODULES = (ingest,)
 """Whose routes are served; each has `routes(service)`."""
@@ -47,7 +48,8 @@ def app(service: Service, *, local: bool = True) -> Starlette:
         routes=routes,
         lifespan=lifespan,
         middleware=[
-            Middleware(Guard, lookup=lambda secret: tokens.scope_of(service.ledger.state, secret), local=local)
+            Middleware(Guard, lookup=lambda secret: tokens.scope_of(service.ledger.state, secret), local=local),
+            Middleware(Shortcut, routes=routes),
         ],
         exception_handlers={HTTPException: on_http, OutlayError: on_own, Exception: on_bug},
     )

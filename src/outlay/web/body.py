@@ -6,7 +6,7 @@ import asyncio
 import zlib
 from http import HTTPStatus
 
-from starlette.requests import Request
+from starlette.types import Receive
 
 from outlay.web.errors import ApiError, refuse
 
@@ -50,9 +50,12 @@ def busy(message: str) -> ApiError:
     )
 
 
-async def read(request: Request, budget: Budget) -> bytes:
-    """Return the body, unpacked. Raises: ApiError for one that is too large, too slow or packed in another way."""
-    packing = request.headers.get("content-encoding", "identity").lower()
+async def read(packing: str, receive: Receive, budget: Budget) -> bytes:
+    """Return the body, unpacked; `packing` is its Content-Encoding.
+
+    Raises: ApiError for one that is too large, too slow, cut or packed in another way.
+    """
+    packing = (packing or "identity").lower()
     if packing not in {*_PACKED, "identity"}:
         refuse(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -64,7 +67,12 @@ async def read(request: Request, budget: Budget) -> bytes:
     size = 0
     try:
         async with asyncio.timeout(READ_SECONDS_MAX):
-            async for chunk in request.stream():
+            more = True
+            while more:
+                message = await receive()
+                if message["type"] != "http.request":
+                    refuse(HTTPStatus.BAD_REQUEST, "body_unreadable", "the body was cut", "Send it again.")
+                chunk, more = message.get("body", b""), message.get("more_body", False)
                 if size + len(chunk) > BODY_MAX:
                     raise _too_large(f"the body is larger than {BODY_MAX} bytes")
                 budget.take(len(chunk))

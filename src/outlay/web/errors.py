@@ -14,7 +14,8 @@ from starlette.responses import Response
 from outlay.errors import BugError, OutlayError, StoreError
 from outlay.redaction import redactor
 
-_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+"""What every answer bears."""
 _PLAIN = {
     HTTPStatus.NOT_FOUND: ("not_found", "there is nothing at this path", "docs/metering-http.md lists the paths."),
     HTTPStatus.METHOD_NOT_ALLOWED: (
@@ -46,7 +47,7 @@ def answer(
 ) -> Response:
     """Return an answer in JSON, or bytes of another kind."""
     body = content if isinstance(content, bytes) else msgspec.json.encode(content)
-    return Response(body, status, {**_HEADERS, **(headers or {})}, kind)
+    return Response(body, status, {**HEADERS, **(headers or {})}, kind)
 
 
 def error_answer(status: int, code: str, message: str, hint: str, headers: Mapping[str, str] | None = None) -> Response:

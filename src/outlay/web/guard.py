@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from http import HTTPStatus
 from time import monotonic
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ _REMEMBER_MAX = 1000
 Handler = Callable[[Request], Awaitable[Response]]
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Tell whether an address or name is this machine's own and nobody else can reach it."""
     bare = host.strip("[]")
@@ -43,17 +45,22 @@ def needs(right: Right, handler: Handler) -> Handler:
     """Return a handler that only answers who has a right."""
 
     async def checked(request: Request) -> Response:
-        held: Right | None = request.scope.get("outlay.right")
-        if held is None or not held.opens(right):
-            refuse(
-                HTTPStatus.FORBIDDEN,
-                "scope_missing",
-                f"the token's scope is not {right.value}",
-                f"Make a token for it: outlay meter token create NAME --scope {right.value}",
-            )
+        admit(request.scope, right)
         return await handler(request)
 
     return checked
+
+
+def admit(scope: Scope, right: Right) -> None:
+    """Let a request go on that the guard found to have a right. Raises: ApiError."""
+    held: Right | None = scope.get("outlay.right")
+    if held is None or not held.opens(right):
+        refuse(
+            HTTPStatus.FORBIDDEN,
+            "scope_missing",
+            f"the token's scope is not {right.value}",
+            f"Make a token for it: outlay meter token create NAME --scope {right.value}",
+        )
 
 
 class Guard:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import TypeVar
 
+import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import Receive
 
 from outlay.meter import cloudevents, otlp
 from outlay.meter.bounds import Rejected, RejectedError
@@ -19,9 +20,10 @@ from outlay.meter.together import FullError
 from outlay.model.metering import MeterEvent
 from outlay.store.tokens import Scope
 from outlay.web import body
-from outlay.web.errors import answer, error_answer, refuse
+from outlay.web.errors import ApiError, answer, refuse
 from outlay.web.guard import needs
 from outlay.web.service import Service
+from outlay.web.straight import Straight
 
 _ASIDE_BYTES = 64 << 10
 """Bodies larger than this are read in a thread, so that others are answered meanwhile."""
@@ -39,7 +41,7 @@ def routes(service: Service) -> Sequence[BaseRoute]:
     """Return the routes that take meter events."""
     taking = _Taking(service)
     return [
-        Route("/api/v1/events", needs(Scope.INGEST, taking.events), methods=["POST"]),
+        Route("/api/v1/events", Straight(Scope.INGEST, taking.events), methods=["POST"]),
         Route("/v1/traces", needs(Scope.INGEST, taking.traces), methods=["POST"]),
     ]
 
@@ -51,12 +53,13 @@ class _Taking:
         self._service = service
         self._budget = body.Budget()
 
-    async def events(self, request: Request) -> Response:
+    async def events(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         """Take one CloudEvent or a batch of them."""
-        kind = _kind(request)
-        if kind not in {cloudevents.STRUCTURED, cloudevents.BATCH} and "ce-specversion" not in request.headers:
+        kind = _kind(headers.get(b"content-type", b"").decode("latin-1"))
+        if kind not in {cloudevents.STRUCTURED, cloudevents.BATCH} and b"ce-specversion" not in headers:
             refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media_type_unknown", "this is no CloudEvent", _KINDS)
-        sent = await body.read(request, self._budget)
+        packing = headers.get(b"content-encoding", b"").decode("latin-1")
+        sent = await body.read(packing, receive, self._budget)
         now = self._service.clock()
         rejected: list[Rejected] = []
         try:
@@ -65,13 +68,14 @@ class _Taking:
             elif kind == cloudevents.STRUCTURED:
                 events = [cloudevents.single(sent, now)]
             else:
-                events = [cloudevents.binary(request.headers, sent, now)]
+                named = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}
+                events = [cloudevents.binary(named, sent, now)]
         except RejectedError as error:
             refuse(HTTPStatus.BAD_REQUEST, error.code, str(error), _PAGE)
         if rejected and not events:
-            return _none(rejected)
+            raise _none(rejected)
         taken = await self._take(events)
-        return answer(
+        return msgspec.json.encode(
             {
                 "accepted": taken.accepted,
                 "duplicates": taken.duplicates,
@@ -81,7 +85,7 @@ class _Taking:
 
     async def traces(self, request: Request) -> Response:
         """Take the calls to models in a request of traces; what else is in it is passed over."""
-        kind = _kind(request)
+        kind = _kind(request.headers.get("content-type", ""))
         if kind not in {"application/json", *_PROTOBUF}:
             refuse(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -90,7 +94,7 @@ class _Taking:
                 "Set the exporter's protocol to http/protobuf or http/json.",
             )
         read = otlp.from_json if kind == "application/json" else otlp.from_protobuf
-        sent = await body.read(request, self._budget)
+        sent = await body.read(request.headers.get("content-encoding", ""), request.receive, self._budget)
         now = self._service.clock()
         try:
             found = await _aside(sent, lambda: read(sent, now))
@@ -114,7 +118,7 @@ class _Taking:
         if not events:
             return Taken(0, 0)
         try:
-            done = self._service.together.send(events)
+            return await self._service.together.sent(events)
         except FullError:
             if not self._service.together.alive:
                 refuse(
@@ -124,21 +128,20 @@ class _Taking:
                     "Nothing of this request was taken: send it again when the server is back.",
                 )
             raise body.busy("too many events wait to be written") from None
-        return await asyncio.wrap_future(done)
 
 
 async def _aside(sent: bytes, read: Callable[[], _T]) -> _T:
     return await run_in_threadpool(read) if len(sent) > _ASIDE_BYTES else read()
 
 
-def _kind(request: Request) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+def _kind(stated: str) -> str:
+    return stated.partition(";")[0].strip().lower()
 
 
-def _none(rejected: Sequence[Rejected]) -> Response:
+def _none(rejected: Sequence[Rejected]) -> ApiError:
     told = "; ".join(f"event {each.place}: {each.says}" for each in rejected[:_TOLD_MAX])
     message = f"none of {len(rejected)} events was taken: {told}"
-    return error_answer(HTTPStatus.BAD_REQUEST, "events_rejected", message, _PAGE)
+    return ApiError(HTTPStatus.BAD_REQUEST, "events_rejected", message, _PAGE)
 
 
 def _partial(count: int, told: str) -> bytes:
