@@ -12,11 +12,13 @@ import pytest
 
 from outlay.model.facts import Revenue
 from outlay.model.period import Period
+from outlay.model.problem import Problem
 from outlay.providers.base import Ask, Bearer
 from outlay.providers.lemonsqueezy import ORDERS, PROVIDER, SalesPage, orders
 from outlay.providers.lemonsqueezy.usage import CURRENT_USAGE, ITEMS, RECORDS
 from outlay.sync.check import check
 from outlay.wire.refusals import Said, declared, default, error
+from outlay.wire.retry import ATTEMPTS_MAX
 
 DAY = date(2026, 11, 3)
 ASK = Ask("orders", Period.of_day(DAY), {}, datetime(2026, 11, 22, tzinfo=UTC))
@@ -69,6 +71,25 @@ def test_a_refund_counts_once() -> None:
     told = order(1, status="refunded", refunded=True, refunded_amount=1000, refunded_at="2026-11-03T12:00:00.000000Z")
     amounts = [fact.gross.amount for fact in orders(page(told), ASK) if isinstance(fact, Revenue)]
     assert amounts == [Decimal(10), Decimal(-10)]
+
+
+def test_a_part_refunded_of_unknown_size_is_refused() -> None:
+    """Neither nothing nor everything is taken back where the part is not stated: the day is told and left as it was."""
+    [problem] = orders(page(order(1, status="partial_refund", refunded=True)), ASK)
+    assert isinstance(problem, Problem)
+    assert (problem.code, problem.severity.value) == ("amount_refused", "fatal")
+    stated = orders(page(order(1, status="partial_refund", refunded_amount=300)), ASK)
+    assert [fact.gross.amount for fact in stated if isinstance(fact, Revenue)] == [Decimal(10), Decimal(-3)]
+    whole = orders(page(order(1, status="refunded", refunded=True)), ASK)
+    assert [fact.gross.amount for fact in whole if isinstance(fact, Revenue)] == [Decimal(10), Decimal(-10)]
+
+
+def test_used_up_calls_are_waited_out() -> None:
+    """A 429 says no delay: the waits of all attempts together outlast the minute; other failures do not wait."""
+    waited = PROVIDER.patience(b'{"message": "Too Many Attempts."}', datetime(2026, 11, 22, tzinfo=UTC))
+    assert waited is not None
+    assert waited * (ATTEMPTS_MAX - 1) > 60
+    assert PROVIDER.patience(b'{"error": "Server Error"}', datetime(2026, 11, 22, tzinfo=UTC)) is None
 
 
 def test_an_item_that_is_not_paid_by_use_has_no_running_total() -> None:

@@ -214,6 +214,8 @@ def _facts(kind: str, row: SaleRow, made: Period, returned: Period) -> Iterator[
     yield Revenue(revenue_period=made, kind=kind, gross=gross, service_name=SERVICE, record_id=row.id,
                   customer_id=_id(sale.customer_id), details=known)  # fmt: skip
     refunded = unit.money(sale, "refunded_amount")
+    if refunded is None and sale.status == "partial_refund":
+        raise ValueError("a part of it was refunded, and it does not state how much")
     if refunded is None and (sale.refunded or sale.status == "refunded"):
         refunded = gross
     if refunded:
@@ -290,5 +292,6 @@ PROVIDER = Provider(
         "https://github.com/lmsqueezy/lemonsqueezy.js",
     ),
     rates=(Rate(300, 60),),
+    patience=limits.patience,
     refusals=(Refusal(401, "access_denied", hint=_KEY),),
 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
 
 from outlay.model.facts import Limit, LimitBasis, LimitKind
@@ -12,6 +13,9 @@ from outlay.providers.lemonsqueezy.usage import UserPage
 
 LIMIT, REMAINING = "x-ratelimit-limit", "x-ratelimit-remaining"
 _COUNT = re.compile(r"\d{1,9}")
+_TOO_MANY = b"too many"
+_QUARTER_OF_A_MINUTE = 15.0
+"""A refused call is asked again five times: together they outlast the minute of the quota."""
 
 
 def calls(_page: UserPage, ask: Ask) -> Iterator[Limit]:
@@ -36,6 +40,14 @@ def calls(_page: UserPage, ask: Ask) -> Iterator[Limit]:
         basis=LimitBasis.HEADER,
         enforced=True,
     )
+
+
+def patience(body: bytes, _present: datetime) -> float | None:
+    """Return the seconds to wait where calls are used up: no header says so, and the quota is of a minute.
+
+    Null: None for any other failure, which may pass sooner.
+    """
+    return _QUARTER_OF_A_MINUTE if _TOO_MANY in body.lower() else None
 
 
 CALLS: Endpoint[UserPage] = Endpoint(
