@@ -13,7 +13,7 @@ from meter_ingest.test_intake import everything, limit
 from outlay.config import Config
 from outlay.meter.ingest import Intake, Taken
 from outlay.model.money import Money
-from outlay.store import Ledger, metering, tokens
+from outlay.store import Ledger, metering, packing, tokens
 from outlay.store.tokens import Scope
 from outlay.sync.metered import Wish, settle
 from store.test_postgres import database, server
@@ -74,3 +74,26 @@ def test_writers_side_by_side_in_postgresql(tmp_path: Path, database: str) -> No
             taken = list(pool.map(write, (0, 40, 0, 100, 60, 20)))
         assert sum(each.accepted for each in taken) == 320
         assert sum(total.quantities["input_tokens"] for total in everything(ledger.state)) == 3200
+
+
+def test_packing_beside_writers_in_postgresql(tmp_path: Path, database: str) -> None:
+    """While days are packed by two at once and events come for them, every total is in one place and read in one."""
+    with Ledger.open(tmp_path / "home", state=database, clock=clock) as ledger:
+        state = ledger.state
+        tomorrow = (NOW + timedelta(days=1)).date()
+
+        def write(start: int) -> None:
+            for n in range(start, start + 60):
+                at = NOW - timedelta(days=n % 2)
+                Intake(ledger, clock=clock).take([event(f"{n}-{m}", at=at, model=f"model-{m}") for m in range(4)])
+
+        def packed(_number: int) -> None:
+            for _ in range(30):
+                packing.pack(state, tomorrow)
+                everything(state)
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda each: each[0](each[1]), [(write, 0), (packed, 0), (write, 60), (packed, 1)]))
+        assert sum(total.quantities["input_tokens"] for total in everything(state)) == 120 * 4 * 10
+        packing.pack(state, tomorrow)
+        assert sum(total.quantities["input_tokens"] for total in everything(state)) == 120 * 4 * 10

@@ -1,6 +1,7 @@
 """What meter events add up to, in the state database: exact, each told once, and which days the tables lack.
 
 Totals are kept by hour and are never thrown away: an event that comes late is added to what its day already holds.
+Those of days long ago are packed, a row for each day (`outlay.store.packing`).
 A quantity lies in three whole numbers, so that both databases add up exactly and in any order.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
-from decimal import Context, Decimal
+from decimal import Decimal
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -20,8 +21,7 @@ from outlay.clock import midnight
 from outlay.model.facts import Limit
 from outlay.store.state import State, metadata, micros, moment
 
-_WIDE = Context(prec=60)
-_GIGA = 10**9
+GIGA = 10**9
 ATTO = 10**18
 """How many of the smallest parts a quantity is counted in make one."""
 NEVER = 1 << 40
@@ -67,6 +67,16 @@ days = sa.Table(
     sa.Column("part_of", sa.Text),
     sa.Column("lacking", sa.Boolean, nullable=False),
     sa.Column("sealed", sa.Text),
+)
+
+packed = sa.Table(
+    "outlay_meter_packed",
+    metadata,
+    sa.Column("connection", sa.Text, primary_key=True),
+    sa.Column("provider", sa.Text, primary_key=True),
+    sa.Column("day", sa.BigInteger, primary_key=True),
+    sa.Column("taken", sa.BigInteger, nullable=False),
+    sa.Column("totals", sa.LargeBinary, nullable=False),
 )
 
 readings = sa.Table(
@@ -230,7 +240,7 @@ def _add(connection: sa.Connection, made: _Statements, added: Added) -> None:
 
 def _row(group: Group, meter: str, sum_: int) -> dict[str, Any]:
     whole, rest = divmod(sum_, ATTO)
-    nano, atto = divmod(rest, _GIGA)
+    nano, atto = divmod(rest, GIGA)
     return {
         "key": key_of(group),
         "meter": meter,
@@ -300,26 +310,21 @@ def all_days(state: State, connection: str | None = None) -> list[Day]:
 
 def totals_of(state: State, day: Day) -> list[Total]:
     """Return what a day's events add up to, by hour and group. Raises: StoreError."""
+    from outlay.store.packing import together, total, unpacked
+
     start = micros(midnight(day.day))
-    query = (
+    live = (
         sa.select(totals)
         .where(totals.c.connection == day.connection, totals.c.provider == day.provider)
         .where(totals.c.hour >= start, totals.c.hour < start + 86_400_000_000)
         .order_by(totals.c.hour, totals.c.key, totals.c.meter)
     )
-    found: dict[bytes, Total] = {}
-    for row in state.read(query):
-        total = found.get(row.key)
-        if total is None:
-            fields = {name: getattr(row, name) for name in Group.__struct_fields__}
-            total = found[row.key] = Total(group=Group(**{**fields, "hour": moment(row.hour)}), quantities={}, costs={})
-        units = row.whole * ATTO + row.nano * _GIGA + row.atto
-        sum_ = Decimal(units).scaleb(-18, _WIDE)
-        if row.meter.startswith("$"):
-            total.costs[row.meter[1:]] = sum_
-        else:
-            total.quantities[row.meter] = sum_
-    return list(found.values())
+    old = sa.select(packed.c.totals).where(
+        packed.c.connection == day.connection, packed.c.provider == day.provider, packed.c.day == start
+    )
+    # Of one moment: between the two, another process may move totals from the one to the other.
+    rows, long_ago = state.read_together(live, old)
+    return [total(day, line) for line in together(unpacked(long_ago[0].totals) if long_ago else (), rows)]
 
 
 def limits_of(state: State, day: Day) -> list[tuple[datetime, Limit]]:

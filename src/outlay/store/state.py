@@ -165,6 +165,13 @@ class State:
         with storing(f"reading {self.where}"), self.engine.connect() as connection:
             return connection.execute(query).all()
 
+    def read_together(self, *queries: sa.Select[Any]) -> list[Sequence[sa.Row[Any]]]:
+        """Return the rows of several queries, all as of one moment. Raises: StoreError."""
+        # SQLite's transactions see one moment anyway; a server's would see a later one with each query.
+        level = {"isolation_level": "REPEATABLE READ"} if self.engine.dialect.name == "postgresql" else {}
+        with storing(f"reading {self.where}"), self.engine.connect().execution_options(**level) as connection:
+            return [connection.execute(query).all() for query in queries]
+
     def _dialect(self) -> Any:
         # Only the dialect in use is loaded: the other one takes as long as a small commit.
         return importlib.import_module(f"sqlalchemy.dialects.{self.engine.dialect.name}")

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from outlay.errors import LedgerVersionError
 from outlay.store.faults import RESTORE_HINT, storing
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration in `outlay.store.migrations`."""
 TABLE = "outlay_version"
 

@@ -10,7 +10,7 @@ import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,7 @@ from outlay.model.metering import (
 from outlay.model.period import Period
 from outlay.model.problem import Problem, Severity
 from outlay.providers.base import Provider
-from outlay.store import Ledger, metering
+from outlay.store import Ledger, metering, packing
 from outlay.store.commit import described
 from outlay.store.metering import Day
 from outlay.sync.committer import new_id
@@ -87,6 +87,7 @@ def settle(config: Config, ledger: Ledger, clock: Clock = system_clock, wish: Wi
             if done is not None:
                 report.connections.append(done)
     metering.forget(ledger.state, day_of(clock()), LATE_DAYS)
+    packing.pack(ledger.state, day_of(clock()) - timedelta(days=LATE_DAYS))
     return report
 
 
