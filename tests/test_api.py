@@ -101,10 +101,3 @@ def test_wrong_days_are_told(home: Path) -> None:
     """A day that is none is the user's mistake."""
     with opened(home) as ledger, pytest.raises(outlay.ConfigError):
         ledger.spend(from_="yesterday")
-
-
-def test_type_checkers_see_the_interface() -> None:
-    """The public interface has the types `tests/typing/api.py` states, wrong calls included."""
-    command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", str(ROOT / "tests/typing/api.py")]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    assert done.returncode == 0, done.stdout

@@ -49,7 +49,7 @@ class Campaign:
         self.bench.simulator.forget()
         began = monotonic()
         process = self.away.start("sync", "--quiet")
-        while not self.bench.simulator.requests:
+        while not self.bench.simulator.requests and process.poll() is None:
             sleep(0.001)
         self.first = monotonic() - began
         last = monotonic()
@@ -83,11 +83,11 @@ class Campaign:
             if self.kills == 0:
                 return
 
-    def strike(self) -> None:
+    def strike(self, phase: str = "") -> None:
         """Start a sync and kill it in one of its phases, at a random moment."""
         simulator, chance = self.bench.simulator, self.chance
         simulator.forget()
-        phase, table = chance.choice(PHASES), chance.choice(TABLES)
+        phase, table = phase or chance.choice(PHASES), chance.choice(TABLES)
         before = [self._written(name) for name in TABLES]
         written = self._written(table)
         after, wait = {
@@ -148,12 +148,13 @@ def test_killed_at_any_moment_the_ledger_is_whole(outside: Callable[..., Any]) -
     """Whenever a sync is killed, each day holds an old or a new truth and no mix, and one sync repairs the rest."""
     campaign = Campaign(outside(seed=11, days=3, datasets=FEW), Random(20261122))  # noqa: S311
     campaign.measure()
-    while campaign.kills < KILLS:
+    # Where a kill hits is the machine's doing: the campaign goes on until one has hit a commit.
+    while campaign.kills < KILLS or not campaign.torn:
         campaign.restate()
-        campaign.strike()
+        campaign.strike("commit" if campaign.kills >= KILLS else "")
         if campaign.kills % LOOKED_EVERY == 0:
             campaign.look()
-        assert campaign.ended <= KILLS + 10, "the moments lie after the end"
+        assert campaign.kills + campaign.ended <= 10 * (KILLS + 10), "the moments lie after the end"
     campaign.look()
     status, _, said = campaign.away.run("sync", "--quiet")
     assert status == 0, said
@@ -173,7 +174,6 @@ def test_killed_at_any_moment_the_ledger_is_whole(outside: Callable[..., Any]) -
     with one.ledger() as ledger:
         assert ledger.verify().problems == ()
         assert ledger.troubles() == []
-    assert campaign.torn, "no commit was hit: the campaign proves too little"
     print(  # noqa: T201
         f"\n{campaign.kills} kills {campaign.moments}, {campaign.torn} of them left a commit unfinished;"
         f" {campaign.ended} syncs ended before theirs"
