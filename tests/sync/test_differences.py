@@ -104,6 +104,45 @@ def test_a_counter_that_began_again_is_a_gap(after: Reading) -> None:
     assert days(reading(0, 500), after, later) == [(1, None, RESET), (2, Decimal(7), None)]
 
 
+SLACK = timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("moved", "slack", "tells"),
+    [
+        (timedelta(0), timedelta(0), 5),
+        (timedelta(seconds=1), timedelta(0), RESET),
+        (timedelta(seconds=1), SLACK, 5),
+        (timedelta(seconds=-90), SLACK, 5),
+        (SLACK, SLACK, 5),
+        (SLACK + timedelta(seconds=1), SLACK, RESET),
+        (-SLACK - timedelta(seconds=1), SLACK, RESET),
+        (timedelta(days=31), SLACK, RESET),
+    ],
+)
+def test_a_reset_may_move_by_as_much_as_is_declared(moved: timedelta, slack: timedelta, tells: object) -> None:
+    """Seconds from now end at another second each time; a reset that moves further is another period's."""
+    (found,) = told([reading(0, 10), reading(1, 15, resets_at=RESETS + moved)], reset_slack=slack)
+    assert (found.why or found.used) == tells
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (reading(0, 10), reading(1, 9)),
+        (reading(0, 10), reading(1, 15, resets_at=None)),
+        (reading(0, 10, resets_at=None), reading(1, 15)),
+        (reading(0, 10), reading(1, 15, plan="larger")),
+        (reading(29, 10), reading(30, 15)),
+    ],
+    ids=["fell", "lost its reset", "has one now", "another plan", "passed its reset"],
+)
+def test_leniency_with_resets_is_none_with_anything_else(before: Reading, after: Reading) -> None:
+    """A fall, another plan and a reset that passed are never a day's use, however the reset may move."""
+    (found,) = told([before, after], reset_slack=SLACK)
+    assert (found.used, found.why) == (None, RESET)
+
+
 def test_a_reset_that_is_over_is_one_though_the_vendor_says_the_same_still() -> None:
     """The moment the counter said it would begin again lies between the readings."""
     at = datetime(2026, 11, 2, tzinfo=UTC)
@@ -119,10 +158,16 @@ def test_what_is_left_falls() -> None:
 # ── over a ledger ────────────────────────────────────────────────────────────────────────────────────────────────
 
 READING: Endpoint[Any] = Endpoint(name="state", path="/state", page=dict, facts=lambda _page, _ask: ())
-VENDOR = Provider(
-    id="vendor", title="Vendor", base_url="https://api.vendor.test", auth=PROVIDERS[0].auth, environment=(),
-    key_help="", keys=(), datasets=(), services={}, offers={}, sources=(),
-)  # fmt: skip
+
+
+def vendor(*datasets: Dataset) -> Provider:
+    """Return a vendor of these datasets."""
+    return Provider(
+        id="vendor", title="Vendor", base_url="https://api.vendor.test", auth=PROVIDERS[0].auth, environment=(),
+        key_help="", keys=(), datasets=datasets, services={}, offers={}, sources=(),
+    )  # fmt: skip
+
+
 MINE = Connection(
     name="mine", provider="vendor", credential="env:NONE", base_url=None, since=None, datasets=None, options={},
     allow_http=False,
@@ -135,7 +180,7 @@ class Home:
     def __init__(self, ledger: Ledger, difference: Difference) -> None:
         self.ledger = ledger
         dataset = Dataset("state", "State", (Limit,), (READING,), grain="reading", differences=(difference,))
-        self.provider = replace(VENDOR, datasets=(dataset,))
+        self.provider = vendor(dataset)
         self.now = datetime(2026, 11, 1, 12, tzinfo=UTC)
         self.batches = 0
 
@@ -228,6 +273,15 @@ def test_a_part_of_what_the_vendor_tells_whenever_it_tells_it(tmp_path: Path) ->
         assert at.derive().restated == 1
         assert at.usage()[0][-1] == "daily"
         assert at.ledger.query("SELECT sum(quantity) FROM usage WHERE part_of IS NULL").rows == [(2,)]
+
+
+def test_days_that_stand_apart_are_in_no_sum(tmp_path: Path) -> None:
+    """They are a part of the reading that tells them, whatever else the ledger holds."""
+    with home(tmp_path, Difference("by_day", Limit, "counter", "Service", meter="credits", apart=True)) as at:
+        at.put("state", 0, limit(10))
+        at.put("state", 1, limit(12))
+        at.derive()
+        assert at.usage() == [(2, "all", "credits", "credits", 2, "state")]
 
 
 def test_gaps_are_told_once_and_stand_without_facts(tmp_path: Path) -> None:

@@ -39,7 +39,11 @@ class Difference(Struct, frozen=True):
     """The counter tells what is left: use takes it down, and a rise is one that began again."""
     period_of: str | None = None
     """The limit whose reset and details tell when the counter begins again, where its own do not."""
+    reset_slack_seconds: int = 0
+    """How far apart two readings of one period may tell its reset, as where it is told in seconds from now."""
     same: tuple[str, ...] = ()
     """Details of the limit whose change means that the counter is another one: a plan, an allowance."""
     whole: str | None = None
     """The dataset in which the vendor tells days itself. On those, use is a part of it and cost is not stated."""
+    apart: bool = False
+    """The ledger may hold the same use otherwise: the days are in no sum, and shown where their dataset is named."""

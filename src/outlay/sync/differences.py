@@ -60,7 +60,9 @@ class Told(NamedTuple):
     why: str | None = None
 
 
-def told(readings: Sequence[Reading], *, falling: bool = False) -> Iterator[Told]:
+def told(
+    readings: Sequence[Reading], *, falling: bool = False, reset_slack: timedelta = timedelta(0)
+) -> Iterator[Told]:
     """Yield each day after the first reading's, up to the last reading's, oldest first.
 
     Order: readings are by day, one for each.
@@ -71,15 +73,18 @@ def told(readings: Sequence[Reading], *, falling: bool = False) -> Iterator[Told
             yield from (Told(before.day + _DAY * n, None, after.unit, MISSED) for n in range(1, days + 1))
             continue
         used = plus(before.value, -after.value) if falling else plus(after.value, -before.value)
-        if used < 0 or _began_again(before, after):
+        if used < 0 or _began_again(before, after, reset_slack):
             yield Told(after.day, None, after.unit, RESET)
         else:
             yield Told(after.day, used, after.unit)
 
 
-def _began_again(before: Reading, after: Reading) -> bool:
-    over = before.resets_at is not None and after.at >= before.resets_at
-    return over or (before.resets_at, before.unit, before.mark) != (after.resets_at, after.unit, after.mark)
+def _began_again(before: Reading, after: Reading, slack: timedelta) -> bool:
+    if (before.unit, before.mark) != (after.unit, after.mark):
+        return True
+    if before.resets_at is None or after.resets_at is None:
+        return before.resets_at != after.resets_at
+    return after.at >= before.resets_at or abs(after.resets_at - before.resets_at) > slack
 
 
 def derive(
@@ -120,7 +125,8 @@ class _Derivation:
         """Tell its days and commit what changed."""
         days: dict[date, dict[Series, Told]] = {}
         for series, readings in self._series(dataset).items():
-            for each in told(readings, falling=self.difference.falling):
+            slack = timedelta(seconds=self.difference.reset_slack_seconds)
+            for each in told(readings, falling=self.difference.falling, reset_slack=slack):
                 days.setdefault(each.day, {})[series] = each
         if not days:
             return
@@ -131,7 +137,7 @@ class _Derivation:
         batches = []
         for day, parts in sorted(days.items()):
             partition = Partition(self.connection.name, self.difference.dataset, Period.of_day(day))
-            facts = tuple(self._facts(day, parts, spoken=day in whole))
+            facts = tuple(self._facts(day, parts, dataset.name, spoken=day in whole))
             lacks = None if day in whole else next((each.why for each in parts.values() if each.why), None)
             seal, before = digest(facts, lacks), known.get(partition)
             if before is None and day in whole and not facts:
@@ -189,8 +195,9 @@ class _Derivation:
                 if known.lacks is None:
                     yield from partition.period.days()
 
-    def _facts(self, day: date, parts: Mapping[Series, Told], *, spoken: bool) -> Iterator[Fact]:
+    def _facts(self, day: date, parts: Mapping[Series, Told], source: str, *, spoken: bool) -> Iterator[Fact]:
         rule, period = self.difference, Period.of_day(day)
+        part_of = source if rule.apart else rule.whole if spoken else None
         for (part, sub_account), each in parts.items():
             if not each.used:
                 continue
@@ -203,7 +210,7 @@ class _Derivation:
                     service_name=rule.service,
                     sub_account_id=sub_account,
                     resource_id=part if rule.scope is None else None,
-                    part_of=rule.whole if spoken else None,
+                    part_of=part_of,
                     derived=True,
                 )
             elif not spoken:

@@ -38,9 +38,10 @@ PROVIDER = Provider(
     ),
     datasets=(
         Dataset("limits", "Limits of the subscription, by a free probe", (Limit,), (windows.FREE,), grain="reading",
-                when=lambda options: options.get(windows.PROBE) == "free"),
+                differences=(windows.FREE_BY_DAY,), when=lambda options: options.get(windows.PROBE) == "free"),
         Dataset("limits_paid", "The same by one search a day", (Limit,), (windows.PAID,), grain="reading",
-                keep_hours=24, when=lambda options: options.get(windows.PROBE) == "paid"),
+                keep_hours=24, differences=(windows.PAID_BY_DAY,),
+                when=lambda options: options.get(windows.PROBE) == "paid"),
     ),
     metering=METERING,
     services={
@@ -52,7 +53,7 @@ PROVIDER = Provider(
     sub_account_type="Subscription",
     offers={
         "cost": Offer("headers", f"{_METER} Answers tell their cost; searches are counted and estimated by the list."),
-        "usage": Offer("headers", f"{_METER} No API tells how many calls were made."),
+        "usage": Offer("headers", f"{_METER} A probe tells a capped subscription's days by its counter, apart."),
         "limits": Offer("headers", "Of metered answers, or of a probe that an option asks for."),
         "balance": Offer("none", "The monthly credit is not exposed: an option says how much it is."),
         "invoices": Offer("entered", "On the dashboard: enter them."),

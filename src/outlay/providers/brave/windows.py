@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from outlay.model.facts import Limit, LimitBasis, LimitKind
 from outlay.model.problem import Problem, Severity
-from outlay.providers.base import Ask, Endpoint, Refusal
+from outlay.providers.base import Ask, Difference, Endpoint, Refusal
 
 HEADERS = tuple(f"x-ratelimit-{part}" for part in ("limit", "policy", "remaining", "reset"))
 PROBE, PLAN = "probe", "plan"
@@ -23,6 +23,7 @@ PLANS = {"search": 50, "answers": 2, "autosuggest": 100, "spellcheck": 100}
 """Requests per second, as the plans' page tells them."""
 _DAY, _MONTH = 86_400, 2_592_000
 _NAMED = {1: "1 second", 60: "1 minute", 3600: "1 hour", _DAY: "1 day", _MONTH: "month"}
+_ALLOWANCE = "allowance"
 _WHOLE = re.compile(r"\d{1,15}")
 _POLICY = re.compile(r"(\d{1,15})\s*;\s*w\s*=\s*(\d{1,9})")
 _RESET_MAX = 366 * _DAY
@@ -75,6 +76,7 @@ def _limit(quota: int, seconds: int, left: int, reset: int, observed_at: datetim
         resets_at=observed_at + timedelta(seconds=reset) if reset <= _RESET_MAX else None,
         basis=LimitBasis.HEADER,
         enforced=True,
+        details={_ALLOWANCE: f"{quota};w={seconds}"} if kind is LimitKind.QUOTA else None,
     )
 
 
@@ -192,3 +194,17 @@ PAID: Endpoint[Probed] = Endpoint(
     refusals=_REFUSALS,
 )
 """One search, which is billed; its results are neither read nor kept."""
+
+
+def _by_day(dataset: str) -> Difference:
+    """Return what tells the subscription's days by its month's counter, whichever of its keys made the calls.
+
+    What is metered is a part of them, and other connections may have keys of the same subscription: in no sum.
+    """
+    return Difference(
+        dataset, Limit, _name("month"), "Brave Search", meter="subscription_requests", scope="subscription",
+        reset_slack_seconds=_DAY, same=(_ALLOWANCE,), apart=True,
+    )  # fmt: skip
+
+
+FREE_BY_DAY, PAID_BY_DAY = _by_day("subscription_by_day"), _by_day("subscription_by_day_paid")

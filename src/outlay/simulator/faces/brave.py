@@ -149,9 +149,10 @@ def admit(ask: Ask, endpoint: Endpoint | None) -> None:
     if kind == "unsubscribed":
         raise Refusal(404, "No subscription was found.", code="SUBSCRIPTION_NOT_FOUND")
     if kind in {"exhausted", "fast"}:
-        month, account = _plan(ask).month, _account(ask)
+        month = _plan(ask).month
+        used = month if kind == "exhausted" else _account(ask).used(_plan(ask), ask.now.date())
         meta = {"component": "rate_limiter", "plan": "Free", "rate_limit": 1, "rate_current": int(kind == "fast"),
-                "quota_limit": month, "quota_current": month if kind == "exhausted" else account.used(_plan(ask)),
+                "quota_limit": month, "quota_current": used,
                 "org_rate_limit": None, "org_rate_current": 0}  # fmt: skip
         code = "QUOTA_LIMITED" if kind == "exhausted" else "RATE_LIMITED"
         raise Refusal(429, "Request limit exceeded.", code=code, meta=meta)
@@ -172,7 +173,7 @@ def dress(ask: Ask, answer: Answer, meter: Meter | None) -> None:
     """Add the quota's headers, which answers of Answers and refusals of a key do not have."""
     if ask.key is None or ask.key.kind == "unsubscribed" or ask.path == f"{_ROOT}/chat/completions":
         return
-    plan, used = _plan(ask), _account(ask).used(_plan(ask))
+    plan, used = _plan(ask), _account(ask).used(_plan(ask), ask.now.date())
     if ask.key.kind == "exhausted":
         used = plan.month
     # Some answers write the list with spaces and some without.

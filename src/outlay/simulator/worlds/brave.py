@@ -95,9 +95,11 @@ class BraveAccount(Account):
             self.bills.append((day, bill))
         return bill
 
-    def used(self, subscription: Subscription) -> int:
-        """Return what is used of a month's quota."""
-        return min(self.used_before + sum(self.calls.values()), subscription.month)
+    def used(self, subscription: Subscription, day: date) -> int:
+        """Return what is used of the quota of a day's month, which begins with the calendar's."""
+        month = (day.year, day.month)
+        made = sum(count for (each, _), count in self.calls.items() if (each.year, each.month) == month)
+        return min(self.used_before + made, subscription.month)
 
     def charges_on(self, day: date) -> list[TrueCharge]:
         """Return what a day's calls cost by operation, before any credit."""
