@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, cast
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from outlay import export
 from outlay.analysis import Query, spend, status
@@ -141,12 +141,12 @@ def test_a_replay_that_restates_sales_restates_fees(bench: Make, monkeypatch: py
     def free(page: Any, ask: Any) -> Iterator[Any]:
         return (msgspec.structs.replace(fact, gross=Money.of(0, "USD")) for fact in mapped(page, ask))
 
-    [provider] = [each for each in engine.PROVIDERS if each.id == "lemonsqueezy"]
+    provider = engine.BY_ID["lemonsqueezy"]
     orders = provider.dataset("orders")
     mapped = orders.endpoints[0].facts
     changed = replace(orders, endpoints=(replace(orders.endpoints[0], facts=free),))
     datasets = tuple(changed if each is orders else each for each in provider.datasets)
-    monkeypatch.setattr(engine, "PROVIDERS", (replace(provider, datasets=datasets),))
+    monkeypatch.setattr(engine, "BY_ID", {"lemonsqueezy": replace(provider, datasets=datasets)})
     with one.ledger() as ledger:
         assert replay(one.config(), ledger, clock=one.clock).exit is Exit.DONE
     after = estimates(one)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from outlay.errors import Exit
 from outlay.model.facts import Charge
@@ -45,8 +45,8 @@ def patch(monkeypatch: pytest.MonkeyPatch, provider: str, change: Callable[[Any]
     """Put a changed mapping of a provider's costs in the place of the real one."""
     from outlay.sync import engine
 
-    patched = tuple(remapped(p, COSTS[p.id], change) if p.id == provider else p for p in engine.PROVIDERS)
-    monkeypatch.setattr(engine, "PROVIDERS", patched)
+    changed = remapped(engine.BY_ID[provider], COSTS[provider], change)
+    monkeypatch.setattr(engine, "BY_ID", {**engine.BY_ID, provider: changed})
 
 
 def described(fact: Any) -> Any:

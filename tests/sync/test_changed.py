@@ -144,7 +144,7 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """Return a bench over three days of costs."""
-    monkeypatch.setattr(engine, "PROVIDERS", (PROVIDER,))
+    monkeypatch.setattr(engine, "BY_ID", {PROVIDER.id: PROVIDER})
     rows = [line(day=day, sku={"id": f"SKU-{n}", "description": "words"}) for day in (2, 3, 20) for n in range(3)]
     return Bench(tmp_path / "home", BigQuery(*rows))
 

@@ -210,7 +210,7 @@ def test_a_limit_that_calls_and_polls_tell_is_shown_once(ledger: Ledger, first: 
 @pytest.fixture
 def with_usage(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let OpenAI's API tell the same usage in its dataset `usage.completions`."""
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     described = metered.described
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 import httpx2
 import pytest
+from msgspec.structs import replace
 
 from outlay.credentials import Secret, resolve
 from outlay.errors import AccessDeniedError, ConfigError, CredentialMissingError

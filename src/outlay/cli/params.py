@@ -135,12 +135,11 @@ def period_options(command: _F) -> _F:
 def find_provider(name: str) -> Provider:
     """Return the provider of an id. Raises: ConfigError with the id that was meant."""
     from outlay.config import suggestion
-    from outlay.providers import PROVIDERS
+    from outlay.providers import BY_ID
 
-    known = {provider.id: provider for provider in PROVIDERS}
-    if name in known:
-        return known[name]
-    hint = suggestion(name.lower(), known, otherwise="`outlay providers` lists them.")
+    if name in BY_ID:
+        return BY_ID[name]
+    hint = suggestion(name.lower(), tuple(BY_ID), otherwise="`outlay providers` lists them.")
     raise ConfigError(f"there is no provider `{name}`", hint=hint)
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from outlay.cli.configfile import key_kind
 from outlay.credentials import Secret, resolve
 from outlay.errors import AccessDeniedError, ConfigError, NotOfferedError, OutlayError, PermissionMissingError
@@ -226,7 +228,8 @@ class _Prober:
             name: 1 if name in _PAGE_SIZES and isinstance(value, int) else value
             for name, value in endpoint.query.items()
         }
-        answer = await anext(aiter(self._wire.ask(dataset.name, replace(endpoint, query=small), period, item)), None)
+        few = msgspec.structs.replace(endpoint, query=small)
+        answer = await anext(aiter(self._wire.ask(dataset.name, few, period, item)), None)
         if answer is not None:
             for fact in endpoint.facts(answer.page, answer.ask):
                 if isinstance(fact, Name) and fact.state == "active":

@@ -7,7 +7,6 @@ interprets windows, pages and auth; `outlay.sync` plans and commits.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from msgspec import Struct
@@ -186,8 +185,7 @@ class Offer(Struct, frozen=True):
 CAPABILITIES = ("cost", "usage", "limits", "balance", "invoices", "budgets", "revenue", "writes")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Provider:
+class Provider(Struct, frozen=True, eq=False):
     """A vendor Outlay knows, from which the plan, the commands and the documentation derive."""
 
     id: str
@@ -213,8 +211,8 @@ class Provider:
     imports: tuple[Import, ...] = ()
     """The files of this vendor that `outlay import` understands."""
     options: tuple[Option, ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
-    header_options: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
+    header_options: Mapping[str, str] = {}
     """Headers whose values the connection's options give, header to option; one that is not set is not sent."""
     rates: tuple[Rate, ...] = (Rate(10, 1),)
     concurrency: int = 4

@@ -6,9 +6,10 @@ Imported from `outlay.providers.base`, with all others.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
 
 from outlay.model.facts import Charge, Fact, Revenue
 from outlay.model.period import Period
@@ -36,8 +37,7 @@ _ONE_PAGE = One()
 # ── What is asked ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """What one answer was asked for: everything a mapping may know besides the page itself."""
 
     dataset: str
@@ -47,9 +47,9 @@ class Ask:
     observed_at: datetime
     item: str | None = None
     """The id of the fan-out item the request was made for."""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     """What came of the headers that the endpoint names in `headers_read`."""
-    followed: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    followed: Mapping[str, tuple[Any, ...]] = {}
     """The pages of the endpoint named in `Endpoint.then`, by the id that each was asked for."""
 
 
@@ -59,8 +59,7 @@ class Ask:
 PAIR = " · "
 
 
-@dataclass(frozen=True, slots=True)
-class FanOut:
+class FanOut(Struct, frozen=True):
     """Ask once for every known name of a kind, as a path variable or a query parameter."""
 
     kind: str
@@ -107,8 +106,7 @@ class FanOut:
         return self.only_with is None or bool(options.get(self.only_with))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Follow(Generic[Page]):
+class Follow(Struct, Generic[Page], frozen=True, eq=False):
     """Ask a further endpoint once per id found in a page, before the page is mapped: its pages are `Ask.followed`.
 
     They belong to the page: where one id cannot be read the page has no facts, and its partitions stay as they were.
@@ -119,8 +117,7 @@ class Follow(Generic[Page]):
     items: Callable[[Page, Ask], Iterable[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
+class Changed(Struct, frozen=True):
     """What a vendor has changed since it was last asked: the days, and how far it has told, to go on from next time."""
 
     days: frozenset[date]
@@ -134,8 +131,7 @@ Changes = Callable[[Ask, str, str | None], Generator[Step, Any, Changed]]
 """A conversation that finds out what has changed since a mark. Null: without a mark everything has."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Endpoint(Generic[Page]):
+class Endpoint(Struct, Generic[Page], frozen=True, eq=False):
     """One way to get a dataset over HTTP.
 
     Keep each a module constant, so that `facts` is checked against `page`.
@@ -155,17 +151,17 @@ class Endpoint(Generic[Page]):
     talk: Talk | None = None
     """Holds a conversation instead of asking once: a job is started, waited for and read. `path` and `body` are then
     what its main request looks like, and `pages` is not used."""
-    query: Mapping[str, str | int | tuple[str, ...]] = field(default_factory=dict)
+    query: Mapping[str, str | int | tuple[str, ...]] = {}
     """A tuple is sent as repeated `name` parameters; write the brackets into the name where the vendor wants them."""
-    query_options: Mapping[str, str] = field(default_factory=dict)
+    query_options: Mapping[str, str] = {}
     """Parameters whose values the connection's options give, parameter to option; one that is not set is not sent."""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     headers_read: tuple[str, ...] = ()
     """Headers of the answer, in lower case, that its facts are read from; they are kept beside the payload."""
     body: Mapping[str, object] | GraphQL | Form | None = None
     """A form or a JSON document makes it a POST request that only reads: window, fan-out item and page are written into
     it. In a document a dotted name is a field of an object within, and windows write numbers, not digits."""
-    body_options: Mapping[str, str] = field(default_factory=dict)
+    body_options: Mapping[str, str] = {}
     """Fields of the body whose values the connection's options give, field to option; one not set is left as it is."""
     keep_whole: bool = True
     """Whether answers are kept as they came. False keeps of each only the fields that `page` names, where the rest may
@@ -192,8 +188,7 @@ class Endpoint(Generic[Page]):
     """The vendor documents oldest first: a day is whole as soon as a later one appears, and memory stays flat."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Dataset:
+class Dataset(Struct, frozen=True, eq=False):
     """One stream a connection offers, by one or several endpoints of which one is used per partition.
 
     `endpoints` are in order of preference: the first that can answer for a day is asked; where it turns out not to be
@@ -238,8 +233,7 @@ class Dataset:
     """Lower is fetched first; names that others fan out over are 0."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Estimate:
+class Estimate(Struct, frozen=True, eq=False):
     """Charges worked out from revenue in the ledger and the fee terms the user entered, where no endpoint states them.
 
     They are worked out anew, by day, whenever either changes. A day whose revenue is not known, or for which no terms

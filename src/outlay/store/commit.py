@@ -113,12 +113,9 @@ def _refuse_mixed(account: Account, batches: Sequence[Batch]) -> None:
 
 def described(provider_id: str) -> Provider:
     """Return a provider's description; one that is not known (an import) stands under its own id."""
-    from outlay.providers import PROVIDERS
+    from outlay.providers import BY_ID
 
-    for provider in PROVIDERS:
-        if provider.id == provider_id:
-            return provider
-    return Provider(
+    return BY_ID.get(provider_id) or Provider(
         id=provider_id,
         title=provider_id,
         base_url="",
@@ -193,11 +190,11 @@ def _facts(plan: _Commit, table: Table) -> _Write | None:
 
 
 def _names(store: Tables, plan: _Commit) -> _Write | None:
+    named = {old.dataset for old, known in plan.prior.items() if "names" in known.tables}
     datasets = {
         batch.partition.dataset
         for batch in plan.batches
-        if "names" in plan.parted[batch.partition]
-        or any("names" in known.tables for old, known in plan.prior.items() if old.dataset == batch.partition.dataset)
+        if batch.partition.dataset in named or "names" in plan.parted[batch.partition]
     }
     if not datasets:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Context, Decimal, localcontext
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -22,6 +23,8 @@ from outlay.store.schema import FACTS, RENAMED, field_type, tables
 
 _WIDE = Context(prec=100)
 _JSON = msgspec.json.Encoder(order="sorted")
+_AMOUNT, _CURRENCY, _START = attrgetter("amount"), attrgetter("currency"), attrgetter("start")
+_LINE = attrgetter("billed_cost.currency", "basis", "billed_cost.amount")
 
 Rows = Sequence[tuple[Batch, Sequence[Any]]]
 """Facts of one kind, by the batch they came in."""
@@ -118,9 +121,9 @@ def _per_batch(columns: Columns, rows: Rows, names: str) -> None:
 
 def _charge_money(columns: Columns, fields: _Fields) -> None:
     billed = fields["billed_cost"]
-    currencies = [money.currency for money in billed]
+    currencies = list(map(_CURRENCY, billed))
     columns.put("BillingCurrency", currencies)
-    columns.put("BilledCost", [money.amount for money in billed])
+    columns.put("BilledCost", list(map(_AMOUNT, billed)))
     effective = fields["effective_cost"]
     if _all_none(effective):
         columns.put_same("EffectiveCost", "BilledCost")
@@ -148,20 +151,18 @@ def _charge_periods(columns: Columns, fields: _Fields) -> None:
     charged = fields["charge_period"]
     _put_periods(columns, "ChargePeriod", charged)
     billing = fields["billing_period"]
-    months = _Months()
+    months = list(map(_Months().__getitem__, map(_START, charged)))
     if not _all_none(billing):
-        _put_periods(
-            columns, "BillingPeriod", [own or months[day.start] for own, day in zip(billing, charged, strict=True)]
-        )
-    else:
-        _put_periods(columns, "BillingPeriod", [months[day.start] for day in charged])
+        months = [own or month for own, month in zip(billing, months, strict=True)]
+    _put_periods(columns, "BillingPeriod", months)
 
 
 def _put_periods(columns: Columns, name: str, periods: Sequence[Period]) -> None:
     # A page's facts share a few period objects, so their times are encoded once and taken by position.
-    distinct = {id(period): period for period in periods}
+    keys = list(map(id, periods))
+    distinct = dict(zip(keys, periods, strict=True))
     position = {key: index for index, key in enumerate(distinct)}
-    rows = Array([position[id(period)] for period in periods], type=DataType.int64())
+    rows = Array(list(map(position.__getitem__, keys)), type=DataType.int64())
     columns.put_taken(f"{name}Start", [period.start for period in distinct.values()], rows)
     columns.put_taken(f"{name}End", [period.end for period in distinct.values()], rows)
 
@@ -271,10 +272,8 @@ def batches(
 def totals(of: Sequence[Fact]) -> str:
     """Return what a batch's charges add up to, as JSON: one entry per currency and basis."""
     groups: dict[tuple[str, str], list[Decimal]] = {}
-    for fact in of:
-        if isinstance(fact, Charge):
-            cost = fact.billed_cost
-            groups.setdefault((cost.currency, fact.basis), []).append(cost.amount)
+    for currency, basis, amount in map(_LINE, (fact for fact in of if type(fact) is Charge)):
+        groups.setdefault((currency, basis), []).append(amount)
     with localcontext(_WIDE):
         entries = [
             {"currency": currency, "basis": basis, "billed_cost": f"{sum(amounts):f}", "rows": len(amounts)}

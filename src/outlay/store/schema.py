@@ -149,10 +149,15 @@ TABLE_OF: dict[type[msgspec.Struct], str] = {Charge: "charges", **{fact: name fo
 
 def field_type(fact: type[msgspec.Struct], name: str) -> type:
     """Return a field's type without its `| None` and without its parameters."""
-    hint = typing.get_type_hints(fact)[name]
+    hint = _hints(fact)[name]
     options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     plain = next(option for option in options if option is not types.NoneType)
     return typing.cast("type", typing.get_origin(plain) or plain)
+
+
+@lru_cache(maxsize=16)
+def _hints(fact: type[msgspec.Struct]) -> dict[str, typing.Any]:
+    return typing.get_type_hints(fact)
 
 
 def _fact_columns(table: str, fact: type[msgspec.Struct]) -> list[Column]:

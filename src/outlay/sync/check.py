@@ -66,7 +66,8 @@ class Checked:
 def check(dataset: Dataset, period: Period, facts: Sequence[Fact]) -> Checked:
     """Return a partition's facts, repeated keys made one where the dataset says how, and what is wrong with them."""
     problems: list[Problem] = []
-    foreign = {type(fact).__name__ for fact in facts if not isinstance(fact, dataset.yields)}
+    kinds = set(map(type, facts))
+    foreign = {kind.__name__ for kind in kinds if not issubclass(kind, dataset.yields)}
     if foreign:
         problems.append(
             Problem(
@@ -76,7 +77,8 @@ def check(dataset: Dataset, period: Period, facts: Sequence[Fact]) -> Checked:
                 period=period,
             )
         )
-    if len(set(map(_glance, facts))) < len(facts) and len(set(keys := list(map(natural_key, facts)))) < len(keys):
+    glance = _CHARGE_GLANCE if kinds == {Charge} else _glance
+    if len(set(map(glance, facts))) < len(facts) and len(set(keys := list(map(natural_key, facts)))) < len(keys):
         if dataset.repeats == "add":
             facts = _added(keys, facts)
         elif dataset.repeats == "latest":

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
+from typing import Any
 
 from outlay.errors import BasisMixError, PayloadError
 from outlay.model.batch import Payload
@@ -91,7 +93,8 @@ class Collector:
             if isinstance(fact, Problem):
                 self._problems.append(fact)
                 continue
-            period = _when(fact)
+            when = _WHEN.get(type(fact))
+            period = when(fact) if when is not None else None
             if period is not last or period is None:
                 start = self._home(period)
                 last = period
@@ -155,16 +158,13 @@ def _mapped(work: Work, answer: Answer) -> list[Fact | Problem]:
         ) from error
 
 
-def _when(fact: Fact) -> Period | None:
-    if isinstance(fact, Charge):
-        return fact.charge_period
-    if isinstance(fact, Usage):
-        return fact.usage_period
-    if isinstance(fact, Revenue):
-        return fact.revenue_period
-    if isinstance(fact, Statement):
-        return fact.period
-    return None
+_WHEN: Mapping[type[Fact], Callable[[Any], Period]] = {
+    Charge: attrgetter("charge_period"),
+    Usage: attrgetter("usage_period"),
+    Revenue: attrgetter("revenue_period"),
+    Statement: attrgetter("period"),
+}
+"""What a fact of each kind is about; the other kinds are readings of the present."""
 
 
 def _span(window: Period) -> str:

@@ -16,7 +16,7 @@ from outlay.credentials import Secret, resolve
 from outlay.errors import BugError, ConfigError, LedgerBusyError, OutlayError, StoreError
 from outlay.model.batch import Account
 from outlay.model.problem import Problem
-from outlay.providers import PROVIDERS
+from outlay.providers import BY_ID
 from outlay.providers.base import Provider
 from outlay.redaction import redactor
 from outlay.store import Ledger
@@ -51,9 +51,9 @@ class Settings:
     wire: Callable[..., Wire] = Wire
 
 
-def providers_by_id() -> dict[str, Provider]:
+def providers_by_id() -> Mapping[str, Provider]:
     """Return every provider by its id."""
-    return {provider.id: provider for provider in PROVIDERS}
+    return BY_ID
 
 
 def chosen(config: Config, names: Iterable[str], shard: Shard | None = None) -> list[Connection]:

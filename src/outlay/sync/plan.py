@@ -8,6 +8,8 @@ from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+import msgspec
+
 from outlay.clock import day_of, midnight, month_start, next_month
 from outlay.config import Connection
 from outlay.errors import ConfigError
@@ -206,7 +208,7 @@ def fallbacks(dataset: Dataset, work: Work, now: datetime) -> list[Work]:
     """Return the same partitions asked of the next endpoint that can answer for them, when `work`'s is not offered."""
     position = dataset.endpoints.index(work.endpoint)
     later = dataset.endpoints[position + 1 :]
-    rest = replace(dataset, endpoints=later)
+    rest = msgspec.structs.replace(dataset, endpoints=later)
     return [replace(found, dataset=dataset) for found in _works(rest, work.partitions, now)]
 
 

@@ -191,7 +191,8 @@ class Wire:
         if step.pause_seconds:
             await self._sleep(step.pause_seconds)
             budget.seconds -= step.pause_seconds
-        endpoint = replace(call.endpoint, page=step.answer, refusals=(*step.refusals, *call.endpoint.refusals))
+        no = (*step.refusals, *call.endpoint.refusals)
+        endpoint = msgspec.structs.replace(call.endpoint, page=step.answer, refusals=no)
         target = f"{step.path}?{urlencode(step.params)}" if step.params else step.path
         content = None if step.body is None else msgspec.json.encode(step.body)
         found = await self._persist(replace(call, endpoint=endpoint), call.base_url + target, content, budget)
