@@ -27,18 +27,12 @@ from outlay.providers.base import (
     Refusal,
     Service,
 )
+from outlay.providers.huggingface.account import WHOAMI
+from outlay.providers.huggingface.breakdowns import JOB_DETAILS, ORGANIZATION_SESSIONS, RESOURCE_GROUPS, SESSIONS
+from outlay.providers.huggingface.ceilings import SPEND_LIMITS, ZERO_GPU
 from outlay.providers.huggingface.compute import COMPUTE, INVOICE, ORGANIZATION_COMPUTE, ORGANIZATION_INVOICE
 from outlay.providers.huggingface.live import LIVE, ORGANIZATION_LIVE
 from outlay.providers.huggingface.metering import METERING
-from outlay.providers.huggingface.parts import (
-    JOB_DETAILS,
-    ORGANIZATION_SESSIONS,
-    RESOURCE_GROUPS,
-    SESSIONS,
-    SPEND_LIMITS,
-    WHOAMI,
-    ZERO_GPU,
-)
 from outlay.providers.huggingface.totals import (
     CREDITS,
     ENDPOINTS,

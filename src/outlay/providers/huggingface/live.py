@@ -17,6 +17,7 @@ from msgspec import Raw, Struct
 
 from outlay.model.facts import Limit, LimitBasis, LimitKind
 from outlay.model.money import exact
+from outlay.model.period import parse_time
 from outlay.model.problem import Problem, Severity
 from outlay.providers.base import Ask, Endpoint, Stream
 from outlay.providers.huggingface.totals import CURRENCY, EACH, NO_ROLE, UPDATE, money
@@ -59,7 +60,8 @@ def gauges(page: Live, ask: Ask) -> Iterator[Limit | Problem]:
     """Turn an event's gauges into ceilings with what is used of them.
 
     Units:  inference in billionths, jobs in millionths of a dollar; storage in bytes.
-    Null:   a gauge that is missing yields nothing; jobs have no ceiling that is told.
+    Null:   a gauge that is missing yields nothing, one of a period that has ended is left out and told; jobs have no
+            ceiling that is told.
     Source: https://huggingface.co/.well-known/openapi.json
     """
     for name, raw in (("inference", page.inference), ("jobs", page.jobs), ("storage", page.storage)):
@@ -69,13 +71,31 @@ def gauges(page: Live, ask: Ask) -> Iterator[Limit | Problem]:
             if name == "storage":
                 yield from _storage(msgspec.json.decode(raw, type=Storage), ask)
             else:
-                yield from _spent(name, msgspec.json.decode(raw, type=Gauge), ask)
+                gauge = msgspec.json.decode(raw, type=Gauge)
+                yield from [_ended(name, gauge)] if _is_over(gauge, ask) else _spent(name, gauge, ask)
         except (ValueError, msgspec.ValidationError) as error:
             yield Problem(
                 code="amount_refused", says=str(error), where=f"live {name}", hint=UPDATE, severity=Severity.WARNING
             )
     if ask.item is None:
         yield from request_quotas(ask)
+
+
+def _is_over(gauge: Gauge, ask: Ask) -> bool:
+    """Tell whether a gauge is of a period that is no more, or none at all: what it says is then not so at present."""
+    if gauge.period_start is None or gauge.period_end is None:
+        return False
+    return parse_time(gauge.period_end) <= max(ask.observed_at, parse_time(gauge.period_start))
+
+
+def _ended(name: str, gauge: Gauge) -> Problem:
+    return Problem(
+        code="period_refused",
+        says=f"a gauge is of {gauge.period_start} to {gauge.period_end}, which is not the present",
+        where=f"live {name}",
+        hint="It is left out; sync again, and look at the billing page if it stays.",
+        severity=Severity.WARNING,
+    )
 
 
 def _scope(ask: Ask) -> str:

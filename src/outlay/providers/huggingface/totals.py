@@ -27,6 +27,7 @@ NO_ROLE = (
         " organizations to read in `organizations`.",
     ),
 )
+NO_PLAN = Refusal(404, "not_offered", hint="Resource groups need an Enterprise or Team plan.")
 _NANO, _MICRO = -9, -6
 
 
@@ -46,17 +47,22 @@ class Jobs(Struct, rename="camel", gc=False):
     total_minutes: Decimal | None = None
 
 
-class Products(Struct, rename="camel", gc=False):
-    """What the window holds; other products may come, whose shape no one has described."""
+class Other(Struct, rename="camel", gc=False):
+    """A product that no one has described, as far as it is like the others."""
 
-    inference_providers: Raw = Raw(b"null")
-    jobs: Raw = Raw(b"null")
+    used_nano_usd: Decimal | None = None
+    used_micro_usd: Decimal | None = None
 
 
 class Totals(Struct, gc=False):
-    """The answer for one window; `period_end` within it repeats what was asked and is no reset."""
+    """The answer for one window, by product; `periodEnd` within it repeats what was asked and is no reset."""
 
-    usage: Products
+    usage: dict[str, Raw]
+
+    def product(self, name: str) -> Raw | None:
+        """Return a product as it came; None where it is missing or null."""
+        raw = self.usage.get(name)
+        return None if raw is None or bytes(raw) == b"null" else raw
 
 
 def money(amount: Decimal, exponent: int) -> Money:
@@ -73,9 +79,19 @@ def account_of(ask: Ask) -> dict[str, str | None]:
     return {"billing_account_id": ask.item, "sub_account_id": ask.item, "sub_account_type": "Organization"}
 
 
+_INFERENCE, _JOBS = "inferenceProviders", "jobs"
+_RUNS = frozenset({"spaces", "endpoints"})
+"""What the runs of the billing period tell one by one, in lower case."""
+
+
 def _inference(page: Totals) -> Inference | None:
-    raw = page.usage.inference_providers
-    return None if bytes(raw) == b"null" else msgspec.json.decode(raw, type=Inference)
+    raw = page.product(_INFERENCE)
+    return None if raw is None else msgspec.json.decode(raw, type=Inference)
+
+
+def _jobs(page: Totals) -> Jobs:
+    raw = page.product(_JOBS)
+    return Jobs() if raw is None else msgspec.json.decode(raw, type=Jobs)
 
 
 def daily(page: Totals, ask: Ask) -> Iterator[Charge | Usage | Problem]:
@@ -90,11 +106,10 @@ def daily(page: Totals, ask: Ask) -> Iterator[Charge | Usage | Problem]:
         if inference is not None:
             used = money(inference.used_nano_usd, _NANO)
             yield from _day(ask, INFERENCE, used, "requests", "requests", inference.num_requests)
-        if bytes(page.usage.jobs) != b"null":
-            jobs = msgspec.json.decode(page.usage.jobs, type=Jobs)
-            if jobs.used_micro_usd is not None:
-                used = money(jobs.used_micro_usd, _MICRO)
-                yield from _day(ask, JOBS, used, "minutes", "minutes", jobs.total_minutes)
+        jobs = _jobs(page)
+        if jobs.used_micro_usd is not None:
+            used = money(jobs.used_micro_usd, _MICRO)
+            yield from _day(ask, JOBS, used, "minutes", "minutes", jobs.total_minutes)
     except (ValueError, msgspec.ValidationError) as error:
         yield _refused(error, ask.period)
 
@@ -130,18 +145,23 @@ def _day(
 def monthly(page: Totals, ask: Ask) -> Iterator[Charge | Statement | Problem]:
     """Turn the totals of one month into the included credits, which only a month knows, and a total to compare with.
 
-    The bill is the greater of nothing and use less credits, so the credit is never more than the use.
+    The bill is the greater of nothing and use less credits, so the credit is never more than the use. What the totals
+    hold beyond what Outlay can place is said.
 
     Units:  billionths of a dollar.
     Null:   no credits are included in the free plan.
     Source: https://huggingface.co/docs/inference-providers/pricing
     """
+    yield from _unknown(page, ask)
     try:
         inference = _inference(page)
         if inference is None:
             return
         used = money(inference.used_nano_usd, _NANO)
-        covered = min(used.amount, money(inference.included_nano_usd or Decimal(0), _NANO).amount)
+        included = money(inference.included_nano_usd or Decimal(0), _NANO).amount
+        covered = min(used.amount, included)
+        if included > covered and _jobs(page).used_micro_usd:
+            yield _left_over(exact(included - covered), ask)
     except (ValueError, msgspec.ValidationError) as error:
         yield _refused(error, ask.period)
         return
@@ -163,6 +183,41 @@ def monthly(page: Totals, ask: Ask) -> Iterator[Charge | Statement | Problem]:
         list_cost=used,
         tolerance=_MOVING,
         billing_account_id=ask.item,
+    )
+
+
+def _unknown(page: Totals, ask: Ask) -> Iterator[Problem]:
+    """Say which products cost something and are read nowhere, so that they are missing from every sum."""
+    for name, raw in page.usage.items():
+        if name in (_INFERENCE, _JOBS) or name.lower() in _RUNS:
+            continue
+        try:
+            other = msgspec.json.decode(raw, type=Other)
+        except msgspec.ValidationError:
+            continue
+        dollars = (other.used_nano_usd or Decimal(0)).scaleb(_NANO) + (other.used_micro_usd or Decimal(0)).scaleb(
+            _MICRO
+        )
+        if dollars:
+            yield Problem(
+                code="unknown_object",
+                says=f"the totals hold {name!r} of {dollars.normalize():f} {CURRENCY}, which is left out",
+                where=f"{ask.item or 'user'} {name}",
+                hint="Update outlay; until it knows the product, enter what it costs.",
+                period=ask.period,
+                severity=Severity.WARNING,
+            )
+
+
+def _left_over(amount: Decimal, ask: Ask) -> Problem:
+    return Problem(
+        code="credits_unplaced",
+        says=f"inference has left {amount.normalize():f} {CURRENCY} of the month's included credits, which may have"
+        " covered jobs, Spaces or Endpoints",
+        where=ask.item or "user",
+        hint="The vendor tells only what is included: compare with the invoice, and enter the credit if it was given.",
+        period=ask.period,
+        severity=Severity.NOTE,
     )
 
 

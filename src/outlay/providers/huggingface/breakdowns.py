@@ -1,4 +1,4 @@
-"""Hugging Face's breakdowns and ceilings: by resource group, by session, by job; spend limits, ZeroGPU, names.
+"""Hugging Face's breakdowns: by resource group, by inference session, by job.
 
 A breakdown tells again what the totals and the runs hold, so its money is a measurement that is part of them.
 """
@@ -11,11 +11,11 @@ from decimal import Decimal
 from msgspec import Struct, field
 
 from outlay.model.basis import Basis
-from outlay.model.facts import Limit, LimitKind, Name, Usage
+from outlay.model.facts import Usage
 from outlay.model.money import Money, exact
 from outlay.model.period import Period, parse_time
-from outlay.providers.base import Ask, Endpoint, IsoWindow, Refusal
-from outlay.providers.huggingface.totals import EACH, ENDPOINTS, INFERENCE, JOBS, NO_ROLE, SPACES
+from outlay.providers.base import Ask, Endpoint, IsoWindow
+from outlay.providers.huggingface.totals import EACH, ENDPOINTS, INFERENCE, JOBS, NO_PLAN, NO_ROLE, SPACES
 
 _STORAGE = "Storage"
 _CENT, _MICRO = -2, -6
@@ -228,124 +228,12 @@ def jobs(page: JobReport, ask: Ask) -> Iterator[Usage]:
                 )  # fmt: skip
 
 
-class SpendLimits(Struct, rename="camel", gc=False):
-    """Ceilings of a calendar month in whole cents; absent is none, 0 is a ceiling of nothing."""
-
-    total: int | None = None
-    inference_providers: int | None = None
-    spaces: int | None = None
-    jobs: int | None = None
-    endpoints: int | None = None
-
-
-class LimitedGroup(Struct, rename="camel", gc=False):
-    """A resource group with its ceilings."""
-
-    id: str
-    name: str | None = None
-    spend_limits: SpendLimits | None = None
-
-
-def spend_limits(page: list[LimitedGroup], ask: Ask) -> Iterator[Limit]:
-    """Turn spend limits into ceilings that stop work when they are reached.
-
-    Units:  whole cents of a calendar month, unlike the other amounts.
-    Source: https://huggingface.co/docs/hub/programmatic-user-access-control
-    """
-    for group in page:
-        for name in SpendLimits.__struct_fields__:
-            cents = None if group.spend_limits is None else getattr(group.spend_limits, name)
-            if cents is not None:
-                yield Limit(
-                    name=f"{name}_spend", scope=f"resource_group:{group.id}", kind=LimitKind.SPEND, unit="USD",
-                    quota=exact(Decimal(cents).scaleb(_CENT)), window="month", sub_account_id=ask.item, enforced=True,
-                )  # fmt: skip
-
-
-class Runs(Struct, rename="camel", gc=False):
-    """Runs on ZeroGPU, with a reset of their own."""
-
-    used: Decimal
-    limit: Decimal
-    remaining: Decimal | None = None
-    resets_at: str | None = None
-
-
-class ZeroGpu(Struct, rename="camel", gc=False):
-    """ZeroGPU seconds: `base` is all of them and `current` what is LEFT of them."""
-
-    base: Decimal
-    current: Decimal
-    resets_at: str | None = None
-    runs: Runs | None = None
-
-
-def zero_gpu(page: ZeroGpu, _ask: Ask) -> Iterator[Limit]:
-    """Turn the ZeroGPU quota into ceilings.
-
-    Units: seconds; runs.
-    Null:  there is no reset before the first use.
-    """
-    yield _quota("zero_gpu", "seconds", page.base, page.base - page.current, page.current, page.resets_at)
-    runs = page.runs
-    if runs is not None:
-        yield _quota("zero_gpu_runs", "count", runs.limit, runs.used, runs.remaining, runs.resets_at)
-
-
-def _quota(name: str, unit: str, quota: Decimal, used: Decimal, left: Decimal | None, resets_at: str | None) -> Limit:
-    return Limit(
-        name=name, scope="account", kind=LimitKind.QUOTA, unit=unit, quota=exact(quota), used=exact(used),
-        remaining=None if left is None else exact(left), window="1 day",
-        resets_at=parse_time(resets_at) if resets_at else None,
-    )  # fmt: skip
-
-
-class NamedGroup(Struct, gc=False):
-    """A resource group of an organization."""
-
-    id: str
-    name: str | None = None
-
-
-class Organization(Struct, rename="camel", gc=False):
-    """An organization the token's owner belongs to."""
-
-    name: str
-    fullname: str | None = None
-    resource_groups: list[NamedGroup] = []
-
-
-class Identity(Struct, gc=False):
-    """Who the token belongs to."""
-
-    id: str
-    name: str
-    fullname: str | None = None
-    orgs: list[Organization] = []
-
-
-def identity(page: Identity, ask: Ask) -> Iterator[Name]:
-    """Turn the token's owner and organizations into names; those the option leaves out are archived.
-
-    Source: https://huggingface.co/docs/hub/api
-    """
-    yield Name(kind="account", id=page.id, name=page.fullname or page.name)
-    wanted = {name.strip().lower() for name in ask.options.get("organizations", "").split(",") if name.strip()}
-    for each in page.orgs:
-        left_out = wanted and each.name.lower() not in wanted
-        yield Name(kind="organization", id=each.name, name=each.fullname, state="archived" if left_out else "active")
-        for group in each.resource_groups:
-            yield Name(kind="resource_group", id=group.id, name=group.name, parent_id=each.name)
-
-
-_PLAN = Refusal(404, "not_offered", hint="Resource groups need an Enterprise or Team plan.")
 # The answer reaches to this moment; an end in the future is not asked for.
 _SINCE = IsoWindow("startDate", "", days_max=366)
 
-WHOAMI = Endpoint(name="whoami", path="/api/whoami-v2", page=Identity, facts=identity)
 RESOURCE_GROUPS = Endpoint(
     name="resource_groups", path="/api/organizations/{name}/billing/usage-by-resource-group", window=_SINCE, each=EACH,
-    refusals=(*NO_ROLE, _PLAN), page=Groups, facts=resource_groups,
+    refusals=(*NO_ROLE, NO_PLAN), page=Groups, facts=resource_groups,
 )  # fmt: skip
 SESSIONS = Endpoint(
     name="sessions", path="/api/settings/billing/usage-by-inference-session", window=_SINCE, page=Sessions,
@@ -356,8 +244,3 @@ ORGANIZATION_SESSIONS = Endpoint(
     each=EACH, refusals=NO_ROLE, page=Sessions, facts=sessions,
 )  # fmt: skip
 JOB_DETAILS = Endpoint(name="jobs", path="/api/settings/billing/usage/jobs", page=JobReport, facts=jobs)
-SPEND_LIMITS = Endpoint(
-    name="spend_limits", path="/api/organizations/{name}/resource-groups", each=EACH, refusals=(*NO_ROLE, _PLAN),
-    page=list[LimitedGroup], facts=spend_limits,
-)  # fmt: skip
-ZERO_GPU = Endpoint(name="zero_gpu", path="/api/spaces/zero-gpu/quota", page=ZeroGpu, facts=zero_gpu)

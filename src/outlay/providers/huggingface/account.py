@@ -1,0 +1,51 @@
+"""Whom a Hugging Face token belongs to: the user, the organizations seen and their resource groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from outlay.model.facts import Name
+from outlay.providers.base import Ask, Endpoint
+
+
+class NamedGroup(Struct, gc=False):
+    """A resource group of an organization."""
+
+    id: str
+    name: str | None = None
+
+
+class Organization(Struct, rename="camel", gc=False):
+    """An organization the token's owner belongs to."""
+
+    name: str
+    fullname: str | None = None
+    resource_groups: list[NamedGroup] = []
+
+
+class Identity(Struct, gc=False):
+    """Who the token belongs to."""
+
+    id: str
+    name: str
+    fullname: str | None = None
+    orgs: list[Organization] = []
+
+
+def identity(page: Identity, ask: Ask) -> Iterator[Name]:
+    """Turn the token's owner and organizations into names; those the option leaves out are archived.
+
+    Source: https://huggingface.co/docs/hub/api
+    """
+    yield Name(kind="account", id=page.id, name=page.fullname or page.name)
+    wanted = {name.strip().lower() for name in ask.options.get("organizations", "").split(",") if name.strip()}
+    for each in page.orgs:
+        left_out = wanted and each.name.lower() not in wanted
+        yield Name(kind="organization", id=each.name, name=each.fullname, state="archived" if left_out else "active")
+        for group in each.resource_groups:
+            yield Name(kind="resource_group", id=group.id, name=group.name, parent_id=each.name)
+
+
+WHOAMI = Endpoint(name="whoami", path="/api/whoami-v2", page=Identity, facts=identity)
