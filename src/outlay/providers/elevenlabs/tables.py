@@ -234,7 +234,8 @@ def character_stats(page: CharacterStats, ask: Ask) -> Iterator[Usage | Problem]
             return
         days.append(Period.of_epoch(stamp // 1000, stamp // 1000 + DAY_SECONDS))
     for product, raw in page.usage.items():
-        if not bytes(raw).startswith(b"["):
+        # Beside a breakdown, what is called all of it is its sum.
+        if not bytes(raw).startswith(b"[") or (product == "All" and len(page.usage) > 1):
             continue
         series = msgspec.json.decode(raw, type=list[Decimal | None])
         if len(series) != len(days):
