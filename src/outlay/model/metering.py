@@ -68,8 +68,8 @@ OBSERVED_AT = "observed_at"
 """The detail of such a limit that says when it was told: those of a day are committed together."""
 UNPRICED, PARTLY_STATED = "unpriced_meter", "costs_partly_stated"
 LACKING = {
-    UNPRICED: "The use is in the ledger without a cost: `outlay prices check` says why, and what would give it one. Once "
-    "there is a price, the next sync applies it.",
+    UNPRICED: "The use is in the ledger without a cost: `outlay prices check` says why, and what would give it one. "
+    "Once there is a price, the next sync applies it.",
     PARTLY_STATED: "What is stated is shown; `--basis priced` shows what price lists make of the other calls.",
 }
 """Why the cost of metered use may be more than is shown, and what to do about it; of the use nothing is missing."""
