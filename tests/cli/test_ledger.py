@@ -5,6 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -232,3 +236,28 @@ def test_the_demo_needs_nothing(run: Callable[..., Any], tmp_path: Path) -> None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["demo"]
     again = run("demo", "--no-serve", "--home", str(home), environ={"HOME": str(tmp_path)}, cwd=tmp_path)
     assert again.returncode == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind exist on POSIX alone")
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "terminate"])
+def test_a_demo_that_is_interrupted_leaves_nothing_behind(told: int, tmp_path: Path) -> None:
+    """Ended in the middle of its sync, the demo says so in a line and its folder is gone."""
+    environ = {
+        "PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2] / "src"), "HOME": str(tmp_path),
+        "TMPDIR": str(tmp_path),
+    }  # fmt: skip
+    command = [sys.executable, "-m", "outlay", "demo", "--no-serve"]
+    with subprocess.Popen(
+        command, env=environ, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        assert "syncing" in process.stderr.readline()
+        (folder,) = tmp_path.glob("outlay-demo-*")
+        assert (folder / "outlay.toml").exists()
+        process.send_signal(told)
+        out, said = process.communicate()
+    assert process.returncode == 130, said
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    assert out == ""
+    assert list(tmp_path.iterdir()) == []

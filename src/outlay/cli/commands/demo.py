@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import signal
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,28 +46,53 @@ def demo(settings: Settings, *, no_serve: bool, seed: int) -> None:
     """
     from outlay.simulator import FACES, Simulator, World
 
-    home = _folder(settings)
-    with Simulator(World.live(seed)) as simulator:
-        providers = _providers()
-        keys = {_variable(provider): next(iter(FACES[provider.id].keys)) for provider in providers}
-        inside = replace(settings, home=home, config=home / "outlay.toml", environ={**_without_ours(settings), **keys})
-        _configure(inside, simulator, providers)
-        settings.say(f"{len(providers)} simulated vendors at {simulator.url}; syncing {DAYS} days over HTTP")
-        from outlay.sync.plan import Span
+    with _folder(settings) as home:
+        with Simulator(World.live(seed)) as simulator:
+            providers = _providers()
+            keys = {_variable(provider): next(iter(FACES[provider.id].keys)) for provider in providers}
+            environ = {**_without_ours(settings), **keys}
+            inside = replace(settings, home=home, config=home / "outlay.toml", environ=environ)
+            _configure(inside, simulator, providers)
+            settings.say(f"{len(providers)} simulated vendors at {simulator.url}; syncing {DAYS} days over HTTP")
+            from outlay.sync.plan import Span
 
-        report = run(inside, inside.load(), (), Span())
-    _overview(inside)
-    _explore(settings, home, no_serve=no_serve)
+            report = run(inside, inside.load(), (), Span())
+        _overview(inside)
+        _explore(settings, home, no_serve=no_serve)
     raise click.exceptions.Exit(int(report.exit))
 
 
-def _folder(settings: Settings) -> Path:
-    """Return an empty folder for the demo. Raises: ConfigError when the one asked for holds something."""
-    if settings.home is None:
-        return Path(tempfile.mkdtemp(prefix="outlay-demo-"))
-    if settings.home.exists() and (not settings.home.is_dir() or any(settings.home.iterdir())):
-        raise ConfigError(f"{settings.home} is not empty", hint="The demo wants a folder of its own; leave --home out.")
-    return settings.home
+@contextmanager
+def _folder(settings: Settings) -> Iterator[Path]:
+    """Give an empty folder for the demo; one made here is gone again where the demo does not come to its end.
+
+    Raises: ConfigError when the folder asked for holds something.
+    """
+    if settings.home is not None:
+        if settings.home.exists() and (not settings.home.is_dir() or any(settings.home.iterdir())):
+            hint = "The demo wants a folder of its own; leave --home out."
+            raise ConfigError(f"{settings.home} is not empty", hint=hint)
+        yield settings.home
+        return
+    with _told_to_end_as_interrupted():
+        home = Path(tempfile.mkdtemp(prefix="outlay-demo-"))
+        try:
+            yield home
+        except BaseException:
+            shutil.rmtree(home, ignore_errors=True)
+            raise
+
+
+@contextmanager
+def _told_to_end_as_interrupted() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's alone
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _without_ours(settings: Settings) -> dict[str, str]:
