@@ -22,6 +22,7 @@ TAGS_MAX = 16
 LIMITS_MAX = 64
 _FIGURE_MAX = Decimal(10) ** 19
 _DETAILS_MAX = 2000
+_LATE = timedelta(days=LATE_DAYS - 1)
 _FIRST = datetime(2015, 1, 1, tzinfo=UTC)
 
 
@@ -57,8 +58,9 @@ def check(event: MeterEvent, now: datetime, *, any_age: bool = False) -> MeterEv
         hint = suggestion(event.provider[:TEXT_MAX], sorted(providers()), otherwise="`outlay providers` lists them.")
         raise RejectedError(f"there is no provider {event.provider[:TEXT_MAX]!r}. {hint}", "provider_unknown")
     _check_time(event.at, now, any_age=any_age)
-    for name in ("model", "service_tier", "operation"):
-        _check_text(name, getattr(event, name))
+    _check_text("model", event.model)
+    _check_text("service_tier", event.service_tier)
+    _check_text("operation", event.operation)
     if event.connection is not None:
         try:
             check_name(event.connection)
@@ -77,7 +79,7 @@ def _check_time(at: datetime, now: datetime, *, any_age: bool) -> None:
         raise RejectedError("the time has no zone")
     if at > now + EARLY:
         raise RejectedError(f"{at:%Y-%m-%dT%H:%MZ} is in the future", "event_early")
-    if at < (_FIRST if any_age else now - timedelta(days=LATE_DAYS - 1)):
+    if at < (_FIRST if any_age else now - _LATE):
         raise RejectedError(
             f"{at:%Y-%m-%d} is more than {LATE_DAYS - 1} days ago, when it can no longer be told whether it was taken "
             "before; import it from a file",

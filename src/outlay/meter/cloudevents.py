@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -144,10 +143,21 @@ def _read(envelope: Envelope, now: datetime) -> MeterEvent:
 
 def _metered(envelope: Envelope, at: datetime | None) -> MeterEvent:
     data = _meter.decode(envelope.data)
-    fields: dict[str, Any] = {name: getattr(data, name) for name in MeterData.__struct_fields__}
-    fields["at"] = _first(data.at, at).astimezone(UTC)
-    limits = tuple(msgspec.structs.replace(limit, basis=LimitBasis.HEADER) for limit in data.limits)
-    return MeterEvent(**{**fields, "limits": limits, "service_tier": tier(data.service_tier)}, id=_key(envelope))
+    return MeterEvent(
+        id=_key(envelope),
+        at=_first(data.at, at).astimezone(UTC),
+        provider=data.provider,
+        connection=data.connection,
+        model=data.model,
+        service_tier=tier(data.service_tier),
+        operation=data.operation,
+        context_tokens=data.context_tokens,
+        quantities=data.quantities,
+        cost=data.cost,
+        limits=tuple(msgspec.structs.replace(limit, basis=LimitBasis.HEADER) for limit in data.limits),
+        status=data.status,
+        tags=data.tags,
+    )
 
 
 def _answered(envelope: Envelope, at: datetime | None) -> MeterEvent:
