@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -104,7 +105,14 @@ def test_totals_shrink_without_the_deleted(asker: Asker) -> None:
 
 
 def test_windows_are_bounded(asker: Asker) -> None:
-    """Nothing from before ninety days is answered, and no window that ends before it begins."""
+    """Nothing from before ninety days is answered, no window that ends before it begins; without an end it is now."""
+    document = (
+        "query u($w: String!, $s: DateTime, $e: DateTime) { usage(workspaceId: $w, startDate: $s, endDate: $e,"
+        " measurements: [CPU_USAGE]) { value } }"
+    )
+    tomorrow = f"{asker.world.today + timedelta(days=1)}T00:00:00Z"
+    open_, closed = (post(asker, document, w=workspace(asker).id, s=DAY["s"], e=end) for end in (None, tomorrow))
+    assert open_.json == closed.json != {"data": {"usage": []}}
     assert said(usage(asker, "CPU_USAGE", s="2026-08-01T00:00:00Z"))[:2] == (400, "BAD_USER_INPUT")
     assert said(usage(asker, "CPU_USAGE", e="2026-11-09T00:00:00Z"))[:2] == (400, "BAD_USER_INPUT")
 

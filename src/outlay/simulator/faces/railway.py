@@ -145,9 +145,11 @@ class _Desk:
         return self.name_of(args.get("workspaceId"), path)
 
     def _window(self, args: Mapping[str, Any]) -> tuple[date, date]:
+        tomorrow = self.account.plot.today + timedelta(days=1)
         if args.get("startDate") is None:
-            return self.account.period(MAIN)[0].date(), self.account.plot.today + timedelta(days=1)
-        start, end = (_moment(args[name]) for name in ("startDate", "endDate"))
+            return self.account.period(MAIN)[0].date(), tomorrow
+        start = _moment(args["startDate"])
+        end = _moment(args.get("endDate") or f"{tomorrow}T00:00:00Z")
         if start < self.ask.now - _LOOKBACK:
             raise failed("BAD_USER_INPUT", "startDate must be within the last 90 days")
         if end <= start:
