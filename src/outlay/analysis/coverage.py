@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from functools import cache
 
 import msgspec
 
@@ -14,7 +15,7 @@ from outlay.errors import OutlayError
 from outlay.model.facts import Charge, Name, Revenue, Usage
 from outlay.model.metering import LACKING, METERED
 from outlay.model.terms import ENTRY
-from outlay.providers import PROVIDERS
+from outlay.providers import BY_ID
 from outlay.providers.base import Dataset
 from outlay.providers.differences import HINTS
 from outlay.store import Ledger
@@ -83,7 +84,7 @@ class Coverage(msgspec.Struct, frozen=True):
 
     def dataset(self, connection: str, name: str) -> Dataset | None:
         """Return the provider's description of a dataset, or None for one that was imported or is no longer known."""
-        return _DATASETS.get((self.providers.get(connection, ""), name))
+        return _datasets(self.providers.get(connection, "")).get(name)
 
     def superseded(self, connection: str, dataset: str, start: datetime, to: date) -> bool:
         """Tell whether a later reading before a day is committed, so that an older one no longer speaks."""
@@ -175,7 +176,10 @@ def days_between(first: date, end: date) -> Iterator[date]:
         yield first + timedelta(days=offset)
 
 
-_DATASETS = {(provider.id, dataset.name): dataset for provider in PROVIDERS for dataset in provider.all_datasets}
+@cache
+def _datasets(provider: str) -> Mapping[str, Dataset]:
+    known = BY_ID.get(provider)
+    return {dataset.name: dataset for dataset in known.all_datasets} if known else {}
 
 
 def gaps(ledger: Ledger, query: Query, kinds: Sequence[type], clock: Clock) -> tuple[Incomplete, ...]:
@@ -298,8 +302,8 @@ def _never(query: Query, coverage: Coverage, kinds: Sequence[type], first: date,
 
 def _offers(provider: str, kinds: Sequence[type]) -> bool:
     return any(
-        id_ == provider and dataset.default and dataset.when is None and not set(kinds).isdisjoint(dataset.yields)
-        for (id_, _), dataset in _DATASETS.items()
+        dataset.default and dataset.when is None and not set(kinds).isdisjoint(dataset.yields)
+        for dataset in _datasets(provider).values()
     )
 
 
