@@ -174,6 +174,15 @@ def test_windows_are_those_of_the_policy(parts: list[tuple[int, int, int]], comm
         assert limit.resets_at == NOW + timedelta(seconds=reset)
 
 
+def test_two_windows_of_one_length_are_left_out() -> None:
+    """Which of the two holds nobody knows, and one would stand in the place of the other."""
+    twice = {
+        "x-ratelimit-limit": "1, 2", "x-ratelimit-policy": "1;w=1, 2;w=1", "x-ratelimit-remaining": "0, 1",
+        "x-ratelimit-reset": "1, 1",
+    }  # fmt: skip
+    assert windows(twice, NOW) == []
+
+
 @given(st.dictionaries(st.sampled_from(sorted(METERED_KEY)), st.text(max_size=20)))
 def test_any_header_is_read_or_left_out(changed: dict[str, str]) -> None:
     """Whatever stands in the headers, nothing is raised, and no limit holds a negative figure."""
