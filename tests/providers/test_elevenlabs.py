@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from outlay.config.against import validate_options
 from outlay.errors import ConfigError
-from outlay.model.facts import Usage
+from outlay.model.facts import Charge, Usage
 from outlay.model.period import Period
 from outlay.providers.base import Ask, Endpoint
 from outlay.providers.elevenlabs import PROVIDER
-from outlay.providers.elevenlabs.tables import CHARACTER_STATS, COST_USAGE, CREDIT_USAGE, Table, credit_usage
+from outlay.providers.elevenlabs.tables import (
+    CHARACTER_STATS,
+    COST_USAGE,
+    CREDIT_USAGE,
+    Table,
+    cost_usage,
+    credit_usage,
+)
 from outlay.providers.elevenlabs.workspace import SUBSCRIPTION
+from outlay.sync.check import check
 from outlay.wire import refusals
 from outlay.wire.request import build
 
@@ -63,6 +72,39 @@ def word(status: str) -> dict[str, str]:
 def test_the_word_counts_and_not_the_status(endpoint: Endpoint[Any], status: int, detail: object, means: str) -> None:
     """A wrong key, a missing permission and used-up credits all come as 401, at every endpoint."""
     assert meaning(endpoint, status, detail) == means
+
+
+@pytest.mark.parametrize("endpoint", EVERY, ids=lambda endpoint: endpoint.name)
+def test_a_missing_permission_is_told_by_its_name(endpoint: Endpoint[Any]) -> None:
+    """Each dataset's hint says what to add, so that several that lack something are not told as one."""
+    needed = {
+        "user": "user_read", "subscription": "user_read", "members": "workspace_members_read",
+        "groups": "workspace_read", "service_accounts": "service_account_write",
+        "cost_usage": "workspace_analytics_full_read", "credit_usage": "workspace_analytics_full_read",
+        "character_stats": "permission",
+    }  # fmt: skip
+    said = refusals.Said(401, JSON, json.dumps({"detail": word("missing_permissions")}).encode())
+    found = refusals.declared(PROVIDER, endpoint, said)
+    assert found is not None
+    assert needed[endpoint.name] in (found.hint or "")
+
+
+def test_rows_of_one_product_on_one_day_add_up() -> None:
+    """Display names changed over time, and a line may come in parts: none of them is a row told twice."""
+    dataset = PROVIDER.dataset("costs")
+    page = Table(
+        columns=["product_type", "timestamp", "total_cost"],
+        column_units=[None, None, "usd"],
+        rows=[
+            [raw(name), raw('"2026-11-02T00:00:00Z"'), raw("1.5")] for name in ('"STT"', '"STT"', '"speech-to-text"')
+        ],
+    )
+    day = Period.of_day(date(2026, 11, 2))
+    facts = list(cost_usage(page, Ask("costs", day, {}, datetime(2026, 11, 8, tzinfo=UTC))))
+    checked = check(dataset, day, facts)
+    assert not checked.problems
+    assert {each.service_name for each in checked.facts if isinstance(each, Charge)} == {"Speech to Text"}
+    assert sum(each.billed_cost.amount for each in checked.facts if isinstance(each, Charge)) == Decimal("4.5")
 
 
 def test_a_report_that_is_not_for_this_workspace_is_no_fault_of_the_question() -> None:

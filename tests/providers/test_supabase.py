@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from outlay.model.facts import Limit
 from outlay.model.period import Period
-from outlay.providers.base import PAIR, Ask
+from outlay.providers.base import PAIR, Ask, Endpoint
 from outlay.providers.supabase import PROVIDER
 from outlay.providers.supabase.organizations import QUOTAS, Plan, plan_quotas
 from outlay.providers.supabase.projects import API_COUNTS
+from outlay.wire import refusals
 from outlay.wire.quota import Quota
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+EVERY = [endpoint for dataset in PROVIDER.datasets for endpoint in dataset.endpoints]
 ASK = Ask("plan_quotas", Period.of_day(NOW.date()), {}, NOW, "acme")
 
 
@@ -55,11 +58,26 @@ def test_pooled_quotas_are_told_once() -> None:
     assert scopes["disk included"] == "organization:acme, each project"
 
 
+@pytest.mark.parametrize("endpoint", EVERY, ids=lambda endpoint: endpoint.name)
+def test_a_missing_permission_is_told_by_its_name(endpoint: Endpoint[Any]) -> None:
+    """The vendor's own words are "Forbidden resource" alone, so the hint says which permission to add."""
+    needed = {
+        "organizations": "organizations_read", "projects": "organization_projects_read",
+        "plan": "organization_admin_read", "entitlements": "organization_admin_read",
+        "addons": "infra_add_ons_read", "api_counts": "analytics_usage_read", "disk": "infra_disk_config_read",
+        "disk_util": "infra_disk_config_read", "disk_autoscale": "infra_disk_config_read",
+    }  # fmt: skip
+    said = refusals.Said(403, {"content-type": "application/json"}, b'{"message": "Forbidden resource"}')
+    found = refusals.declared(PROVIDER, endpoint, said)
+    assert found is not None
+    assert found.means == "permission_missing"
+    assert f"({needed[endpoint.name]})" in (found.hint or "")
+
+
 def test_what_would_count_twice_or_change_the_bill_is_not_asked() -> None:
     """Neither the count of all requests nor SQL nor the dashboard's own API; and nothing is sent but GET."""
-    endpoints = [endpoint for dataset in PROVIDER.datasets for endpoint in dataset.endpoints]
-    asked = " ".join(endpoint.path for endpoint in endpoints)
+    asked = " ".join(endpoint.path for endpoint in EVERY)
     for never in ("api-requests-count", "/platform/", "database/query", "combined-stats"):
         assert never not in asked
-    assert all(endpoint.body is None for endpoint in endpoints)
+    assert all(endpoint.body is None for endpoint in EVERY)
     assert PAIR not in asked

@@ -36,6 +36,12 @@ NOT_HERE = (
 )
 
 
+def lacking(permission: str) -> Refusal:
+    """Return the refusal of a key without a permission, which is answered 401 like a wrong key."""
+    hint = f"Add the permission {permission} to the key."
+    return Refusal(401, "permission_missing", contains="missing_permissions", hint=hint)
+
+
 class Table(Struct, gc=False):
     """An answer of the analytics endpoints; a cell is text, a number, at times a number as text, or null."""
 
@@ -233,9 +239,10 @@ def character_stats(page: CharacterStats, ask: Ask) -> Iterator[Usage | Problem]
             yield Problem(code="day_unreadable", says=f"a bucket begins at {stamp} ms, inside a day", hint=UPDATE)
             return
         days.append(Period.of_epoch(stamp // 1000, stamp // 1000 + DAY_SECONDS))
-    for product, raw in page.usage.items():
+    series_of = {product: raw for product, raw in page.usage.items() if bytes(raw).startswith(b"[")}
+    for product, raw in series_of.items():
         # Beside a breakdown, what is called all of it is its sum.
-        if not bytes(raw).startswith(b"[") or (product == "All" and len(page.usage) > 1):
+        if product == "All" and len(series_of) > 1:
             continue
         series = msgspec.json.decode(raw, type=list[Decimal | None])
         if len(series) != len(days):
@@ -255,7 +262,7 @@ def character_stats(page: CharacterStats, ask: Ask) -> Iterator[Usage | Problem]
 
 _OTHER_BILLING = (
     # A malformed question is answered 422; these are the vendor's ways to say that the other endpoint is meant.
-    Refusal(401, "permission_missing", contains="missing_permissions", hint="The key lacks workspace analytics."),
+    lacking("workspace_analytics_full_read"),
     Refusal(400, "out_of_quota", contains="quota_exceeded"),
     Refusal(403, "out_of_quota", contains="payment_required", hint="Look at the payment method."),
     Refusal(400, "not_offered", hint=NOT_HERE),

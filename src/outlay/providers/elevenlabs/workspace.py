@@ -15,6 +15,7 @@ from outlay.model.facts import Balance, Invoice, Limit, LimitKind, Name
 from outlay.model.money import Money, exact
 from outlay.model.problem import Problem, Severity
 from outlay.providers.base import Ask, Difference, Endpoint
+from outlay.providers.elevenlabs.tables import lacking
 
 _WINDOWS = {
     "monthly_period": "month",
@@ -317,10 +318,30 @@ OVERAGE_BY_DAY = Difference(
     whole="costs",
 )
 
-ACCOUNT = Endpoint(name="user", path="/v1/user", page=User, facts=account)
-MEMBERS = Endpoint(name="members", path="/v1/workspace/members", page=list[Member], facts=members)
-SUBSCRIPTION = Endpoint(name="subscription", path="/v1/user/subscription", page=Subscription, facts=subscription)
-GROUPS = Endpoint(name="groups", path="/v1/workspace/groups", page=dict[str, Group], facts=groups)
+_OWN = (lacking("user_read"),)
+
+ACCOUNT = Endpoint(name="user", path="/v1/user", refusals=_OWN, page=User, facts=account)
+MEMBERS = Endpoint(
+    name="members",
+    path="/v1/workspace/members",
+    refusals=(lacking("workspace_members_read"),),
+    page=list[Member],
+    facts=members,
+)
+SUBSCRIPTION = Endpoint(
+    name="subscription", path="/v1/user/subscription", refusals=_OWN, page=Subscription, facts=subscription
+)
+GROUPS = Endpoint(
+    name="groups",
+    path="/v1/workspace/groups",
+    refusals=(lacking("workspace_read"),),
+    page=dict[str, Group],
+    facts=groups,
+)
 SERVICE_ACCOUNTS = Endpoint(
-    name="service_accounts", path="/v1/service-accounts", page=ServiceAccounts, facts=service_accounts
+    name="service_accounts",
+    path="/v1/service-accounts",
+    refusals=(lacking("service_account_write"),),
+    page=ServiceAccounts,
+    facts=service_accounts,
 )

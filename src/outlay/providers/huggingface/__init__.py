@@ -47,7 +47,7 @@ from outlay.providers.huggingface.totals import (
 )
 
 _COMPUTE = Service("Compute", "Containers")
-_ROLE = "The token needs user.billing.read, and org.read and a billing role for organizations."
+_OWN = "The token needs the permission user.billing.read; what it is for may also have to be approved."
 
 PROVIDER = Provider(
     id="huggingface",
@@ -75,7 +75,7 @@ PROVIDER = Provider(
     refusals=(
         Refusal(401, "access_denied", hint="The token is wrong, expired or revoked."),
         Refusal(402, "out_of_quota", hint="The included credits are used up."),
-        Refusal(403, "permission_missing", hint=_ROLE),
+        Refusal(403, "permission_missing", hint=_OWN),
         Refusal(429, "retry_later"),
     ),
     account_type="User",

@@ -74,12 +74,6 @@ PROVIDER = Provider(
     quota_headers=QuotaHeaders("x-ratelimit-remaining", "x-ratelimit-reset", reset_form="seconds"),
     refusals=(
         Refusal(401, "access_denied", hint="The token is wrong, expired or revoked."),
-        Refusal(
-            403,
-            "permission_missing",
-            hint="Let the token read organization settings, projects, add-ons, disk configuration and analytics usage; "
-            "it can never do more than its owner.",
-        ),
         Refusal(429, "retry_later"),
         Refusal(400, "request_refused"),
     ),

@@ -10,7 +10,7 @@ from msgspec import Struct
 from outlay.model.facts import Limit, LimitBasis, LimitKind, Name
 from outlay.model.money import exact
 from outlay.model.problem import Problem, Severity
-from outlay.providers.base import AfterId, Ask, Endpoint, FanOut
+from outlay.providers.base import AfterId, Ask, Endpoint, FanOut, Refusal
 
 PUBLISHED = "2026-11"
 """The month in which the quotas below were read off the vendor's page."""
@@ -212,7 +212,21 @@ def entitlements(page: Entitlements, ask: Ask) -> Iterator[Limit]:
         )
 
 
-ORGANIZATIONS = Endpoint(name="organizations", path="/v1/organizations", page=list[Organization], facts=organizations)
+def lacking(permission: str, what: str) -> tuple[Refusal, ...]:
+    """Return what a refusal means where a token needs one permission, so that it is told by name."""
+    hint = f"Let the token read {what} ({permission}); it can never do more than its owner."
+    return (Refusal(403, "permission_missing", hint=hint),)
+
+
+_SETTINGS = lacking("organization_admin_read", "organization settings")
+
+ORGANIZATIONS = Endpoint(
+    name="organizations",
+    path="/v1/organizations",
+    refusals=lacking("organizations_read", "organizations"),
+    page=list[Organization],
+    facts=organizations,
+)
 
 PROJECTS = Endpoint(
     name="projects",
@@ -220,6 +234,7 @@ PROJECTS = Endpoint(
     pages=AfterId(send="offset", read="next_offset", more="more"),
     query={"limit": 100, "sort": "created_asc"},
     each=FanOut("organization", "slug"),
+    refusals=lacking("organization_projects_read", "an organization's projects"),
     page=ProjectPage,
     facts=projects,
 )
@@ -228,6 +243,7 @@ PLAN = Endpoint(
     name="plan",
     path="/v1/organizations/{slug}",
     each=FanOut("organization", "slug"),
+    refusals=_SETTINGS,
     page=Plan,
     facts=plan_quotas,
 )
@@ -236,6 +252,7 @@ ENTITLEMENTS = Endpoint(
     name="entitlements",
     path="/v1/organizations/{slug}/entitlements",
     each=FanOut("organization", "slug"),
+    refusals=_SETTINGS,
     page=Entitlements,
     facts=entitlements,
 )

@@ -15,6 +15,7 @@ from outlay.model.money import Money, exact, plus, product, ratio
 from outlay.model.period import Period
 from outlay.model.problem import Problem, Severity
 from outlay.providers.base import PAIR, Ask, Endpoint, FanOut, Rate
+from outlay.providers.supabase.organizations import lacking
 
 REACH_DAYS = 6
 """How many whole days before today an answer for seven times 24 hours reaches back."""
@@ -292,7 +293,16 @@ def disk_autoscale(page: Autoscale, ask: Ask) -> Iterator[Limit]:
 
 _EACH = FanOut("project", "ref", with_parent=True)
 
-ADDONS = Endpoint(name="addons", path="/v1/projects/{ref}/billing/addons", each=_EACH, page=Addons, facts=addons)
+_DISKS = lacking("infra_disk_config_read", "disk configuration")
+
+ADDONS = Endpoint(
+    name="addons",
+    path="/v1/projects/{ref}/billing/addons",
+    each=_EACH,
+    refusals=lacking("infra_add_ons_read", "add-ons"),
+    page=Addons,
+    facts=addons,
+)
 
 API_COUNTS = Endpoint(
     name="api_counts",
@@ -301,20 +311,27 @@ API_COUNTS = Endpoint(
     each=_EACH,
     lookback_days=REACH_DAYS,
     rates=(Rate(30, 60),),
+    refusals=lacking("analytics_usage_read", "analytics usage"),
     page=Counts,
     facts=api_counts,
 )
 
-DISK = Endpoint(name="disk", path="/v1/projects/{ref}/config/disk", each=_EACH, page=Disk, facts=disk)
+DISK = Endpoint(name="disk", path="/v1/projects/{ref}/config/disk", each=_EACH, refusals=_DISKS, page=Disk, facts=disk)
 
 DISK_UTIL = Endpoint(
-    name="disk_util", path="/v1/projects/{ref}/config/disk/util", each=_EACH, page=DiskUtil, facts=disk_util
+    name="disk_util",
+    path="/v1/projects/{ref}/config/disk/util",
+    each=_EACH,
+    refusals=_DISKS,
+    page=DiskUtil,
+    facts=disk_util,
 )
 
 DISK_AUTOSCALE = Endpoint(
     name="disk_autoscale",
     path="/v1/projects/{ref}/config/disk/autoscale",
     each=_EACH,
+    refusals=_DISKS,
     page=Autoscale,
     facts=disk_autoscale,
 )
