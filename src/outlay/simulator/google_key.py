@@ -20,7 +20,7 @@ _E = 65_537
 _SHA256_PREFIX = bytes.fromhex("3031300d060960864801650304020105000420")
 _RSA_ALGORITHM = bytes.fromhex("300d06092a864886f70d0101010500")
 _SMALL_PRIMES = tuple(n for n in range(3, 2000, 2) if all(n % d for d in range(3, int(n**0.5) + 1, 2)))
-_CHANCE = Random("google key 3")
+_SEED = "google key 3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,9 @@ class KeyPair:
 @cache
 def key_pair() -> KeyPair:
     """Return the key pair, the same in every process."""
-    p = _prime()
-    q = _prime()
+    chance = Random(_SEED)  # of this call alone, or two threads at once would make two keys
+    p = _prime(chance)
+    q = _prime(chance)
     return KeyPair(max(p, q), min(p, q))
 
 
@@ -98,22 +99,22 @@ def _padded(message: bytes, size: int) -> bytes:
     return b"\0\1" + b"\xff" * (size - len(tail) - 3) + b"\0" + tail
 
 
-def _prime() -> int:
+def _prime(chance: Random) -> int:
     half = _BITS // 2
     while True:
         # The two top bits are set, so that two such primes make a modulus of full length.
-        candidate = _CHANCE.getrandbits(half) | 3 << half - 2 | 1
-        if candidate % _E != 1 and all(candidate % n for n in _SMALL_PRIMES) and _probably_prime(candidate):
+        candidate = chance.getrandbits(half) | 3 << half - 2 | 1
+        if candidate % _E != 1 and all(candidate % n for n in _SMALL_PRIMES) and _probably_prime(candidate, chance):
             return candidate
 
 
-def _probably_prime(n: int) -> bool:
+def _probably_prime(n: int, chance: Random) -> bool:
     """Return whether a number passes Miller and Rabin's test for random bases."""
     odd, twos = n - 1, 0
     while odd % 2 == 0:
         odd, twos = odd // 2, twos + 1
     for _ in range(12):
-        x = pow(_CHANCE.randrange(2, n - 1), odd, n)
+        x = pow(chance.randrange(2, n - 1), odd, n)
         if x in (1, n - 1):
             continue
         for _ in range(twos - 1):
