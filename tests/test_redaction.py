@@ -114,6 +114,18 @@ def test_learning_and_forgetting_compile_nothing(monkeypatch: pytest.MonkeyPatch
     assert compiled == []
 
 
+def test_what_another_holds_stays_hidden() -> None:
+    """A token that was learned twice, or is a form of another secret, is hidden until the last one lets go."""
+    token = "tok-" + "fake-of-an-hour"
+    mine = knowing(token, token, f"{token}/x")
+    mine.forget(token)
+    assert mine.text(f"<{token}>") == f"<{MASK}>"
+    mine.forget(token)
+    mine.forget(token)
+    assert mine.text(f"<{token}>") == f"<{token}>"
+    assert mine.text(f"<{token}/x>") == f"<{MASK}>"
+
+
 def logged(record_it: object, *, formatted_before: bool = False) -> str:
     """Return what a handler with the filter writes for a record that the callable makes."""
     out = io.StringIO()

@@ -34,6 +34,7 @@ class Redactor:
     """Hide every known secret and everything that looks like one."""
 
     def __init__(self) -> None:
+        self._held: dict[str, tuple[int, set[str]]] = {}
         self._known: tuple[str, ...] = ()
         self._known_bytes: tuple[bytes, ...] = ()
         self._lock = threading.Lock()
@@ -42,18 +43,24 @@ class Redactor:
         """Remember a secret in the forms it can travel in: as it is, quoted for URLs, JSON or Python, in base64."""
         if len(secret) < _SHORTEST_SECRET:
             return
-        forms = _forms(secret)
         with self._lock:
-            if not forms <= set(self._known):
+            times, forms = self._held.get(secret) or (0, _forms(secret))
+            self._held[secret] = (times + 1, forms)
+            if not times:
                 self._know(forms.union(self._known))
 
     def forget(self, secret: str) -> None:
-        """Let go of a secret that was made for a while and that nothing holds any more, such as an hour's token.
+        """Let go of a secret that was made for a while, such as an hour's token, once for each time it was learned.
 
-        A process that runs for months would know thousands of them, and look for each in every page.
+        A process that runs for months would know thousands of them, and look for each in every page. What somebody
+        else has learned stays hidden: two connections may hold the same token.
         """
         with self._lock:
-            self._know(set(self._known) - _forms(secret))
+            times, forms = self._held.pop(secret, (0, set()))
+            if times > 1:
+                self._held[secret] = (times - 1, forms)
+            elif times:
+                self._know({form for _, others in self._held.values() for form in others})
 
     def _know(self, forms: set[str]) -> None:
         self._known = tuple(sorted(forms, key=len, reverse=True))

@@ -17,8 +17,9 @@ import pytest
 from outlay.simulator import World
 from outlay.simulator.faces.base import Quota
 from outlay.simulator.faces.google import FACE
+from outlay.simulator.faces.google_identity import AUDIENCE, SUBJECT, SUBJECT_TYPE
 from outlay.simulator.faces.google_token import JWT_BEARER, PRINCIPALS, SCOPES, TOKENS
-from outlay.simulator.google_key import key_pair, service_account_key
+from outlay.simulator.google_key import DOMAIN, key_pair, service_account_key
 from outlay.simulator.shapes import check
 from simulator.asking import TODAY, Asker, Got
 from simulator.google_asking import BASE, BIGQUERY, QUOTAS, TOKEN, account, ask, reason, rows, run, table
@@ -165,6 +166,53 @@ def test_a_withdrawn_key_is_no_grant(asker: Asker) -> None:
     got = exchange(asker, assertion())
     assert (got.status, got.json["error"]) == (400, "invalid_grant")
     assert ask(asker, "/v1/billingAccounts").status == 401
+
+
+EXCHANGE = {"grant_type": "urn:ietf:params:oauth:grant-type:token-exchange", "audience": AUDIENCE,
+            "requested_token_type": "urn:ietf:params:oauth:token-type:access_token", "subject_token_type": SUBJECT_TYPE,
+            "scope": "https://www.googleapis.com/auth/cloud-platform", "subject_token": f"{SUBJECT}pool"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("form", "error"),
+    [
+        ({}, None),
+        ({"grant_type": JWT_BEARER}, "invalid_request"),
+        ({"subject_token_type": "urn:ietf:params:oauth:token-type:saml2"}, "invalid_request"),
+        ({"more": "x"}, "invalid_request"),
+        ({"audience": "//iam.googleapis.com/elsewhere"}, "invalid_target"),
+        ({"subject_token": "another"}, "invalid_grant"),
+        ({"scope": ""}, "invalid_scope"),
+    ],
+)
+def test_the_token_exchange_is_strict(asker: Asker, form: dict[str, str], error: str | None) -> None:
+    """Only the pool's own subject tokens are exchanged, for that pool, in the one form there is."""
+    got = asker.raw("POST", "/google/v1/token", "", {}, urlencode(EXCHANGE | form).encode())
+    assert (got.status, got.json.get("error")) == (200 if error is None else 400, error)
+
+
+@pytest.mark.parametrize(
+    ("kind", "account", "body", "status"),
+    [
+        ("pool", "sim-reader", {}, 200),
+        ("pool", "sim-nobody", {}, 404),
+        ("no-billing", "sim-reader", {}, 403),
+        ("apis-off", "sim-reader", {}, 403),
+        ("pool", "sim-reader", {"scope": []}, 400),
+        ("pool", "sim-reader", {"lifetime": "7200s"}, 400),
+        ("pool", "sim-reader", {"more": 1}, 400),
+    ],
+)
+def test_impersonation_takes_a_role(asker: Asker, kind: str, account: str, body: dict[str, Any], status: int) -> None:
+    """A token of an account is made for who may make it, and can what the account can, which its maker cannot."""
+    path = f"/v1/projects/-/serviceAccounts/{account}@{DOMAIN}:generateAccessToken"
+    sent = {"scope": ["https://www.googleapis.com/auth/cloud-platform"], "lifetime": "3600s", "delegates": None} | body
+    maker = token_of(asker, kind)
+    got = ask(asker, path, method="POST", body=sent, token=maker)
+    assert got.status == status
+    if status == 200:
+        assert "billingAccounts" not in ask(asker, "/v1/billingAccounts", token=maker).json
+        assert "billingAccounts" in ask(asker, "/v1/billingAccounts", token=got.json["accessToken"]).json
 
 
 @pytest.mark.parametrize(

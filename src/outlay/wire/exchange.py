@@ -247,6 +247,11 @@ def _trust(base_url: str) -> ssl.SSLContext:
     """Return what certificates are trusted; reading them takes a tenth of a second that plain http does not need."""
     if urlsplit(base_url).scheme == "http":
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return environment_trust()
+
+
+def environment_trust() -> ssl.SSLContext:
+    """Return what certificates are trusted in this environment. Raises: ConfigError."""
     return tls_context(*(os.environ.get(name) for name in _CA_VARIABLES))
 
 

@@ -192,14 +192,14 @@ def is_loopback(url: str) -> bool:
         return False
 
 
-def check_scheme(url: str, *, allow_http: bool) -> None:
+def check_scheme(url: str, *, allow_http: bool, what: str = "base_url") -> None:
     """Refuse to send a credential unencrypted.
 
     Raises: ConfigError for plain http to another machine, unless the connection allows it.
     """
     if urlsplit(url).scheme == "http" and not allow_http and not is_loopback(url):
         raise ConfigError(
-            f"base_url uses http, which shows the credential to everyone on the way to {urlsplit(url).hostname}",
+            f"{what} uses http, which shows the credential to everyone on the way to {urlsplit(url).hostname}",
             hint="Use https, or set `allow_http = true` on the connection if the way there is trusted.",
         )
 

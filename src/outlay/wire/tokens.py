@@ -10,6 +10,7 @@ import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -31,6 +32,10 @@ _TOKEN_SECONDS = 3600
 _SPARE = timedelta(minutes=2)
 _OK, _PATIENCE = 200, (408, 425, 429)
 _FILE_BYTES_MAX = 64 * 1024
+_REASON_CHARACTERS_MAX = 400
+_USERS_TOKENS = "https://oauth2.googleapis.com/token"
+_BORROWING = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/"
+_AWS = "urn:ietf:params:aws:token-type:aws4_request"
 _INSTALL = 'Install it with: pip install "outlay[google]"'
 
 
@@ -46,6 +51,8 @@ class _Credential(msgspec.Struct):
     client_secret: str = ""
     refresh_token: str = ""
     quota_project_id: str = ""
+    service_account_impersonation_url: str = ""
+    source_credentials: dict[str, object] = msgspec.field(default_factory=dict)
 
 
 class _Granted(msgspec.Struct):
@@ -59,11 +66,12 @@ class Tokens:
     def __init__(self, secret: Secret, token_url: str, clock: Clock, *, allow_http: bool = False) -> None:
         self._text = text_of(secret)
         self._clock = clock
+        self._allow_http = allow_http
         self._kept: dict[tuple[str, ...], tuple[str, datetime]] = {}
         self._locks: dict[tuple[str, ...], asyncio.Lock] = {}
         self._known = _parsed(self._text)
         self._token_url = (self._known.token_uri if self._known else "") or token_url
-        request.check_scheme(self._token_url, allow_http=allow_http)
+        request.check_scheme(self._token_url, allow_http=allow_http, what="the token address")
 
     async def headers(self, scopes: tuple[str, ...], send: Send) -> dict[str, str]:
         """Return the headers that carry a token for some scopes.
@@ -107,7 +115,7 @@ class Tokens:
             form = {"grant_type": "refresh_token", "refresh_token": known.refresh_token,
                     "client_id": known.client_id, "client_secret": known.client_secret}  # fmt: skip
         else:
-            return await asyncio.to_thread(_foreign, self._text, scopes)
+            return await asyncio.to_thread(self._foreign, scopes)
         headers = SignedHeaders({
             "content-type": "application/x-www-form-urlencoded", "accept": "application/json",
             "user-agent": request.user_agent(),
@@ -116,6 +124,32 @@ class Tokens:
         granted = _granted(reply)
         redactor.learn(granted.access_token)
         return granted.access_token, now + timedelta(seconds=granted.expires_in)
+
+    def _foreign(self, scopes: tuple[str, ...]) -> tuple[str, datetime]:
+        """Return a token that google-auth gets: for workload identity, by impersonation, or of the machine itself."""
+        try:
+            from google.auth import exceptions
+        except ImportError:
+            raise ConfigError("this Google credential needs the package google-auth", hint=_INSTALL) from None
+        from outlay.wire.google_request import GoogleRequest
+
+        instead = {_USERS_TOKENS: self._token_url}
+        borrowed = self._known.service_account_impersonation_url if self._known else ""
+        if borrowed:
+            # Of an impersonation google-auth reads the account alone, and asks Google's own address.
+            instead[_BORROWING + borrowed.rpartition("/")[2]] = borrowed
+        with GoogleRequest(instead=instead, allow_http=self._allow_http) as asking:
+            try:
+                credentials = _loaded(self._text, scopes)
+                credentials.refresh(asking)
+            except (exceptions.GoogleAuthError, ValueError, KeyError) as error:
+                raise AccessDeniedError(
+                    f"Google gives no token: {_reason(error)}",
+                    hint="Run `gcloud auth application-default login`, or name a service account's key.",
+                ) from None
+            redactor.learn(credentials.token)
+        expiry = credentials.expiry
+        return credentials.token, expiry.replace(tzinfo=UTC) if expiry else datetime.now(UTC) + timedelta(minutes=5)
 
 
 def text_of(secret: Secret) -> str:
@@ -150,8 +184,9 @@ def _parsed(text: str) -> _Credential | None:
             "the credential begins like JSON and is no Google credential",
             hint="Use the whole key file as it was downloaded, `{` and `}` included.",
         ) from None
-    for hidden in (known.private_key, known.client_secret, known.refresh_token):
-        redactor.learn(hidden)
+    within = (known.source_credentials.get(name) for name in ("private_key", "client_secret", "refresh_token"))
+    for hidden in (known.private_key, known.client_secret, known.refresh_token, *within):
+        redactor.learn(hidden if isinstance(hidden, str) else "")
     lacks = {"service_account": ("client_email", "private_key"), "authorized_user": ("client_id", "refresh_token")}
     for name in lacks.get(known.type, ()):
         if not getattr(known, name):
@@ -202,32 +237,32 @@ def _granted(reply: Reply) -> _Granted:
     )
 
 
-def _foreign(text: str, scopes: tuple[str, ...]) -> tuple[str, datetime]:
-    """Return a token that google-auth gets: for workload identity, or of the machine itself."""
-    try:
-        import google.auth as untyped
-        from google.auth import compute_engine, exceptions
-    except ImportError:
-        raise ConfigError("this Google credential needs the package google-auth", hint=_INSTALL) from None
-    from outlay.wire.google_request import GoogleRequest
+def _loaded(text: str, scopes: tuple[str, ...]) -> Any:
+    """Return google-auth's own credentials of the kind that the text says. Raises: CredentialMissingError."""
+    names, info = list(scopes), {} if text == ADC_NONE else msgspec.json.decode(text)
+    source, kind = info.get("credential_source") or {}, info.get("type")
+    if text == ADC_NONE:
+        kind = "compute_engine"
+    elif kind == "external_account":
+        aws = info.get("subject_token_type") == _AWS
+        kind = "aws" if aws else "pluggable" if "executable" in source else "identity_pool"
+    elif kind == "impersonated_service_account":
+        kind = "impersonated_credentials"
+    elif kind != "external_account_authorized_user":
+        raise CredentialMissingError(
+            f"the Google credential is of the type {str(kind)[:60]!r}, which is not known",
+            hint="Use a service account's key, workload identity or impersonation, or log in with `gcloud auth`.",
+        )
+    found: Any = import_module(f"google.auth.{kind}").Credentials
+    if text == ADC_NONE:
+        return found(scopes=names)
+    if kind == "impersonated_credentials":
+        return found.from_impersonated_service_account_info(info, scopes=names)
+    # A user of a workforce pool chose the scopes when logging in.
+    return found.from_info(info, scopes=names) if source else found.from_info(info)
 
-    library: Any = untyped
-    machine: Any = compute_engine
-    with GoogleRequest() as asking:
-        try:
-            if text == ADC_NONE:
-                credentials: Any = machine.Credentials(scopes=list(scopes))
-            else:
-                loaded = library.load_credentials_from_dict(
-                    msgspec.json.decode(text), scopes=list(scopes), request=asking
-                )
-                credentials = loaded[0]
-            credentials.refresh(asking)
-        except exceptions.GoogleAuthError as error:
-            raise AccessDeniedError(
-                f"Google gives no token: {redactor.text(str(error)).splitlines()[0]}",
-                hint="Run `gcloud auth application-default login`, or name a service account's key.",
-            ) from None
-    redactor.learn(credentials.token)
-    expiry = credentials.expiry
-    return credentials.token, expiry.replace(tzinfo=UTC) if expiry else datetime.now(UTC) + timedelta(minutes=5)
+
+def _reason(error: Exception) -> str:
+    """Return a line of what google-auth says; it quotes whole answers."""
+    lines = redactor.text(str(error)).splitlines() or [type(error).__name__]
+    return lines[0][:_REASON_CHARACTERS_MAX]

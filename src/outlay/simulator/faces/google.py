@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from outlay.simulator.faces import google_bigquery as bigquery
 from outlay.simulator.faces import google_catalog as catalog
+from outlay.simulator.faces import google_identity as identity
 from outlay.simulator.faces import google_limits as limits
 from outlay.simulator.faces.base import Answer, Ask, Endpoint, Face, Key, Meter, Quota, Refusal
 from outlay.simulator.faces.google_engine import DATASET, LOCATION, PROJECT
@@ -40,6 +41,9 @@ FACE = Face(
     account=GoogleAccount,
     endpoints=(
         Endpoint("/token", token, method="POST", open=True, free=True),
+        Endpoint("/v1/token", identity.exchange, method="POST", open=True, free=True),
+        Endpoint("/v1/projects/-/serviceAccounts/{serviceAccount}", identity.impersonate, "impersonate", "POST",
+                 free=True),
         Endpoint("/v1/billingAccounts", catalog.accounts, "billing"),
         Endpoint(_ACCOUNT, catalog.account, "billing"),
         Endpoint(f"{_ACCOUNT}/projects", catalog.projects, "billing"),

@@ -64,8 +64,8 @@ def page(
 
 
 def refuse(ask: Ask, no: Refusal) -> Answer:
-    """Write the error envelope; the token endpoint has one of its own."""
-    if ask.path == "/token":
+    """Write the error envelope; the token endpoints have one of their own."""
+    if ask.path in ("/token", "/v1/token"):
         # A key that is no longer good is told here as a grant that is not, never by 401.
         dead = no.status == 401
         name = "invalid_grant" if dead else str(no.extra.get("error", "invalid_request"))

@@ -18,7 +18,7 @@ JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
 REFRESH_TOKEN = "sim-google-refresh"  # noqa: S105 - plainly fake
 SECONDS = 3599
-_SCOPE = "https://www.googleapis.com/auth/"
+SCOPE = "https://www.googleapis.com/auth/"
 _CLOUD, _CLOUD_READ = "cloud-platform", "cloud-platform.read-only"
 _BIGQUERY = frozenset({"bigquery", _CLOUD, _CLOUD_READ})
 # API: the scopes of which a token must hold one
@@ -35,6 +35,7 @@ SCOPES: dict[str, frozenset[str]] = {
     "quotas": frozenset({_CLOUD}),
     "serviceusage": frozenset({_CLOUD, _CLOUD_READ}),
     "monitoring": frozenset({_CLOUD, "monitoring", "monitoring.read"}),
+    "impersonate": frozenset({_CLOUD, "iam"}),
 }  # fmt: skip
 # principal: the APIs it has no role for; "data" is the dataset's rows, "jobs" the right to run a query
 PRINCIPALS: dict[str, frozenset[str]] = {
@@ -43,15 +44,19 @@ PRINCIPALS: dict[str, frozenset[str]] = {
     "no-bigquery": frozenset({"data", "jobs", "tables", "budgets.write"}),
     "no-jobs": frozenset({"jobs", "budgets.write"}),
     "no-data": frozenset({"data", "budgets.write"}),
-    "no-billing": frozenset({"billing", "budgets", "budgets.write"}),
+    "no-billing": frozenset({"billing", "budgets", "budgets.write", "impersonate"}),
+    "pool": frozenset(
+        {"billing", "budgets", "budgets.write", "data", "jobs", "tables", "quotas", "serviceusage", "monitoring"}
+    ),
     "no-budgets": frozenset({"budgets", "budgets.write"}),
     "no-quotas": frozenset({"quotas", "serviceusage", "monitoring"}),
     "apis-off": frozenset(),
 }
 API_KEY = "sim-google-apikey"
 OFF = {"billing": "cloudbilling", "catalog": "cloudbilling", "budgets": "billingbudgets", "bigquery": "bigquery",
-       "quotas": "cloudquotas", "serviceusage": "serviceusage", "monitoring": "monitoring"}  # fmt: skip
-_EMAIL = re.compile(rf"sim-(?P<kind>[a-z]+(-[a-z]+)*?)(--(?P<label>[a-z0-9-]+))?@{re.escape(DOMAIN)}")
+       "quotas": "cloudquotas", "serviceusage": "serviceusage", "monitoring": "monitoring",
+       "impersonate": "iamcredentials"}  # fmt: skip
+EMAIL = re.compile(rf"sim-(?P<kind>[a-z]+(-[a-z]+)*?)(--(?P<label>[a-z0-9-]+))?@{re.escape(DOMAIN)}")
 
 
 class Tokens(Mapping[str, Key]):
@@ -122,7 +127,7 @@ def _assertion(ask: Ask, text: str) -> tuple[str, str, frozenset[str]]:
         signature = _decoded(parts[2])
     except ValueError:
         raise _grant("Invalid JWT: Failed to decode.") from None
-    found = _EMAIL.fullmatch(str(claims.get("iss")))
+    found = EMAIL.fullmatch(str(claims.get("iss")))
     if found is None or found["kind"] not in PRINCIPALS:
         raise _grant("Invalid grant: account not found")
     if header.get("alg") != "RS256" or header.get("kid", KEY_ID) != KEY_ID:
@@ -132,7 +137,7 @@ def _assertion(ask: Ask, text: str) -> tuple[str, str, frozenset[str]]:
     if claims.get("aud") not in (TOKEN_URI, f"{ask.base_url}/token"):
         raise Refusal(400, "Invalid JWT: aud is not the token endpoint.", error="invalid_request")
     _in_time(claims, ask.now)
-    scopes = frozenset(scope.removeprefix(_SCOPE) for scope in str(claims.get("scope", "")).split())
+    scopes = frozenset(scope.removeprefix(SCOPE) for scope in str(claims.get("scope", "")).split())
     if not scopes:
         raise Refusal(400, "Invalid OAuth scope or ID token audience provided.", error="invalid_scope")
     return found["kind"], found["label"] or "", scopes
@@ -176,7 +181,7 @@ def admit(ask: Ask, endpoint: Endpoint | None) -> None:
                       reason="insufficientPermissions")  # fmt: skip
     if ask.key.kind == "apis-off":
         raise _off(api)
-    if api != "billing" and api in PRINCIPALS[ask.key.kind]:
+    if api not in ("billing", "impersonate") and api in PRINCIPALS[ask.key.kind]:
         raise Refusal(403, "The caller does not have permission")
 
 
