@@ -166,7 +166,7 @@ def hold_lease(home: str, held: Any, let_go: Any) -> None:
     """Hold a lease until told to let go."""
     with opened(Path(home)) as ledger, ledger.lease("alpha", 60):
         held.set()
-        let_go.wait(60)
+        let_go.wait(600)
 
 
 def hold_lease_and_die(home: str) -> None:

@@ -91,7 +91,7 @@ def test_leases_hold_across_processes(home: Path) -> None:
     held, let_go = context.Event(), context.Event()
     child = context.Process(target=hold_lease, args=(str(home), held, let_go))
     child.start()
-    assert held.wait(60)
+    assert held.wait(600)
     with opened(home) as ledger:
         with pytest.raises(LedgerBusyError, match=f"process {child.pid}"), ledger.lease("alpha", 60):
             pass
