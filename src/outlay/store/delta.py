@@ -250,7 +250,8 @@ class Tables:
         folder = local_path(table.table_uri)
         if folder is not None:
             for made in (folder / "_delta_log").glob("*checkpoint*"):
-                made.chmod(0o600)
+                with contextlib.suppress(FileNotFoundError):  # what another process was writing has its name now
+                    made.chmod(0o600)
 
     def _guard(self, table: DeltaTable, first: int) -> None:
         """Take the rights of others off every file that commits from `first` on have made."""
