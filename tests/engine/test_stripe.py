@@ -113,7 +113,7 @@ def test_every_line_of_long_invoices_is_there(seed: int, bench: Make) -> None:
              for bill in account(one, "").bills.on(one.first + timedelta(days=day))}  # fmt: skip
     assert {25, 104} <= sizes
     kinds = {row[0] for row in one.rows("SELECT DISTINCT kind FROM revenue")}
-    assert kinds == {"invoice_line", "invoice_zero", "invoice_credit_notes"}
+    assert kinds == {"invoice_line", "invoice_zero", "invoice_shipping", "invoice_credit_notes"}
     one.simulator.stop()
     with one.ledger() as ledger:
         before = ledger.query("SELECT count(*) FROM batches").rows

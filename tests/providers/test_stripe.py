@@ -201,6 +201,18 @@ def test_drafts_and_void_invoices_are_not_owed() -> None:
     assert (void.gross.amount, void.details and void.details["total"]) == (Decimal(0), "9.9")
 
 
+def test_shipping_is_in_no_line() -> None:
+    """It is a record of its own, whose total holds its tax."""
+    shipped = {"amount_subtotal": 500, "amount_tax": 95, "amount_total": 595, "shipping_rate": None}
+    *_, shipping = found = invoice(total=1585, total_excluding_tax=1400, shipping_cost=shipped)
+    assert not [each for each in found if isinstance(each, Problem)]
+    assert isinstance(shipping, Revenue)
+    assert shipping.net is not None
+    assert (shipping.kind, shipping.gross.amount, shipping.net.amount) == (
+        "invoice_shipping", Decimal("5.95"), Decimal(5),
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("when", ["pre", "post"])
 def test_a_credit_note_takes_back_what_is_owed_once(when: str) -> None:
     """The total stays as it is, so what credit notes took back is a record; its net is known where it is all."""

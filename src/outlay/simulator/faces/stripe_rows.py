@@ -15,7 +15,7 @@ _NULLS = (
     "customer_account", "customer_address", "customer_email", "customer_phone", "customer_shipping",
     "default_payment_method", "default_source", "description", "due_date", "effective_at", "footer", "from_invoice",
     "last_finalization_error", "latest_revision", "next_payment_attempt", "on_behalf_of", "parent", "receipt_number",
-    "rendering", "shipping_cost", "shipping_details", "statement_descriptor", "test_clock", "total_discount_amounts",
+    "rendering", "shipping_details", "statement_descriptor", "test_clock", "total_discount_amounts",
     "total_pretax_credit_amounts", "webhooks_delivered_at",
 )  # fmt: skip
 
@@ -45,10 +45,13 @@ def invoice(bill: Bill, root: str = "/v1/invoices") -> dict[str, Any]:
     due = max(bill.total - before, 0)
     embedded = {"object": "list", "data": lines[:LINES_EMBEDDED], "has_more": len(lines) > LINES_EMBEDDED,
                 "url": f"{root}/{bill.id}/lines"}  # fmt: skip
+    shipping = {"amount_subtotal": bill.shipping, "amount_tax": bill.shipping_tax,
+                "amount_total": bill.shipping + bill.shipping_tax, "shipping_rate": None}  # fmt: skip
     return {
         **dict.fromkeys(_NULLS),
         "id": bill.id, "object": "invoice", "amount_due": due, "amount_overpaid": 0, "amount_paid": max(paid, 0),
-        "amount_remaining": due - max(paid, 0), "amount_shipping": 0, "attempt_count": 0, "attempted": paid > 0,
+        "amount_remaining": due - max(paid, 0), "amount_shipping": bill.shipping, "attempt_count": 0,
+        "attempted": paid > 0,
         "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None, "provider": None,
                           "status": None},
         "billing_reason": "manual", "collection_method": "charge_automatically", "created": bill.created,
@@ -59,7 +62,7 @@ def invoice(bill: Bill, root: str = "/v1/invoices") -> dict[str, Any]:
         "payment_settings": {"default_mandate": None, "payment_method_options": None, "payment_method_types": None},
         "period_start": bill.created - 2_592_000, "period_end": bill.created,
         "post_payment_credit_notes_amount": bill.credited - before, "pre_payment_credit_notes_amount": before,
-        "starting_balance": 0, "status": bill.status,
+        "shipping_cost": shipping if bill.shipping else None, "starting_balance": 0, "status": bill.status,
         "status_transitions": {"finalized_at": None if bill.status == "draft" else bill.created,
                                "marked_uncollectible_at": None, "paid_at": None, "voided_at": None},
         "subtotal": sum(line.amount for line in bill.lines), "subtotal_excluding_tax": None, "total": bill.total,

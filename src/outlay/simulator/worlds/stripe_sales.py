@@ -84,16 +84,21 @@ class Bill:
     lines: tuple[Sold, ...]
     credited: int = 0
     """What credit notes took back of the total, tax included."""
+    shipping: int = 0
+    shipping_tax: int = 0
+    """What shipping costs, and the tax on top of it: in no line."""
 
     @property
     def net(self) -> int:
         """Return the total before tax."""
-        return sum(line.amount - line.discount - (line.tax if line.inclusive else 0) for line in self.lines)
+        return self.shipping + sum(
+            line.amount - line.discount - (line.tax if line.inclusive else 0) for line in self.lines
+        )
 
     @property
     def total(self) -> int:
         """Return the total with every tax."""
-        return self.net + sum(line.tax for line in self.lines)
+        return self.net + self.shipping_tax + sum(line.tax for line in self.lines)
 
     def true(self, day: date) -> TrueRevenue:
         """Return what is owed: nothing of a void invoice; without tax it is unknown where a part was taken back."""
@@ -123,7 +128,8 @@ class Contract:
 def doubled(bill: Bill) -> Bill:
     """Return an invoice of twice the money."""
     lines = (replace(l, amount=2 * l.amount, discount=2 * l.discount, tax=2 * l.tax) for l in bill.lines)  # noqa: E741
-    return replace(bill, lines=tuple(lines), credited=2 * bill.credited)
+    return replace(bill, lines=tuple(lines), credited=2 * bill.credited, shipping=2 * bill.shipping,
+                   shipping_tax=2 * bill.shipping_tax)  # fmt: skip
 
 
 class Shop:
@@ -173,7 +179,11 @@ class Shop:
             status=chance.choice(_STATUSES),
             lines=tuple(lines),
         )
-        return replace(bill, credited=self._credited(bill, self._plot.random("credited", day, n)))
+        apart = self._plot.random("shipped and credited", day, n)
+        if bill.lines and apart.random() < 0.2:
+            shipping = payable(apart.randrange(500, 3000), currency)
+            bill = replace(bill, shipping=shipping, shipping_tax=payable(shipping // 5, currency))
+        return replace(bill, credited=self._credited(bill, apart))
 
     def _credited(self, bill: Bill, chance: Random) -> int:
         if bill.total <= 0 or bill.status not in {"paid", "open"}:
