@@ -158,6 +158,17 @@ def test_each_day_is_judged_by_its_own_ids(ledger: Ledger) -> None:
     ]
 
 
+def test_calls_of_another_day_are_no_candidates(ledger: Ledger) -> None:
+    """What calls were named on one day neither helps nor hinders on another."""
+    later = DAY + timedelta(1)
+    meter(ledger, used(DAY), priced(DAY, "1"), used(later, model=AUGUST), priced(later, "1", model=AUGUST))
+    bill(ledger, billed(DAY, "2", AUGUST), billed(later, "3", AUGUST))
+    assert [(row.model, row.billed_as, row.state, row.billed, row.why) for row in ask(ledger).rows] == [
+        ("gpt-x", AUGUST, State.BOTH, 2, None),
+        (AUGUST, None, State.BOTH, 3, None),
+    ]
+
+
 def test_a_bill_of_another_dated_id_is_not_metered(ledger: Ledger) -> None:
     """Two dated ids are two models, and what nobody metered is told as such."""
     meter(ledger, used(DAY, model=AUGUST), priced(DAY, "1", model=AUGUST, sku_id=AUGUST))

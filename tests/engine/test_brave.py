@@ -19,11 +19,14 @@ from engine.conftest import TODAY
 from outlay.analysis import Query, usage
 from outlay.meter.ingest import Intake, attribution
 from outlay.model.metering import MeterEvent
+from outlay.providers.brave import PROVIDER
 from outlay.providers.brave.metering import METERING
+from outlay.providers.brave.windows import FREE
 from outlay.providers.metering import Metered, Seen
 from outlay.simulator import FACES, Simulator, World
 from outlay.simulator.worlds.brave import BraveAccount
 from outlay.sync.metered import settle
+from outlay.wire.refusals import Said, declared
 
 Make = Callable[..., Any]
 ROOT = "/res/v1"
@@ -375,6 +378,22 @@ def test_a_wrong_key_is_told_by_its_code(kind: str, probe: str, bench: Make) -> 
     """422 of a wrong key is no 422 of a wrong request, and a key without a subscription is denied."""
     report = brave(bench, kind=kind, probe=probe).sync()
     assert {problem[1:] for problem in problems(report)} == {("access_denied", "fatal")}
+
+
+@pytest.mark.parametrize(
+    ("code", "loc", "means"),
+    [
+        ("VALIDATION", ["header", "x-subscription-token"], "access_denied"),  # a proxy took the key away
+        ("VALIDATION", ["query", "q"], "answer"),
+        ("SUBSCRIPTION_TOKEN_INVALID", None, "access_denied"),
+    ],
+)
+def test_a_422_is_told_by_what_it_says_is_wrong(code: str, loc: list[str] | None, means: str) -> None:
+    """A request without a key fails as one without a query does, and proves no key."""
+    error = {"status": 422, "code": code, "meta": {"errors": [{"loc": loc}]} if loc else {}}
+    found = declared(PROVIDER, FREE, Said(422, {}, json.dumps({"type": "ErrorResponse", "error": error}).encode()))
+    assert found is not None
+    assert found.means == means
 
 
 def test_headers_that_do_not_fit_are_left_out(bench: Make) -> None:
