@@ -66,6 +66,34 @@ def test_tax_and_setup_fee_are_inside_the_total(inclusive: bool, total: int) -> 
     assert {name: (found.details or {})[name] for name in ("tax", "setup_fee")} == {"tax": "2.5", "setup_fee": "1"}
 
 
+def test_days_are_utc_whatever_the_offset() -> None:
+    """A sale an hour after midnight two hours east is of the day before, and so is its refund."""
+    east = {"created_at": "2026-11-04T01:00:00+02:00", "refunded_at": "2026-11-04T01:30:00+02:00", "refunded_amount": 1}
+    found = list(orders(page(order(1, **east)), ASK))
+    assert [fact.revenue_period for fact in found if isinstance(fact, Revenue)] == [ASK.period, ASK.period]
+
+
+@pytest.mark.parametrize(
+    ("total", "text", "amount", "currency"),
+    [
+        (1500, "KWD 1.500", "1.5", "KWD"),
+        (150, "KWD 1.500", "1.5", "KWD"),
+        (1500, "¥1,500", "1500", "JPY"),
+        (150000, "¥1,500", "1500", "JPY"),
+        (1500, "1.500 ¥", "11", "USD"),
+        (1500, "", "11", "USD"),
+    ],
+)
+def test_doubtful_decimals_are_read_from_the_text_or_not_at_all(
+    total: int, text: str, amount: str, currency: str
+) -> None:
+    """Where the text does not settle what an integer counts, the dollars that were stored with it stand in."""
+    native = "KWD" if "KWD" in text else "JPY"
+    [found] = orders(page(order(1, currency=native, total=total, total_usd=1100, total_formatted=text)), ASK)
+    assert isinstance(found, Revenue)
+    assert (found.gross.amount, found.gross.currency) == (Decimal(amount), currency)
+
+
 def test_a_refund_counts_once() -> None:
     """A sale of the status `refunded` and its refunded amount are one return of money."""
     told = order(1, status="refunded", refunded=True, refunded_amount=1000, refunded_at="2026-11-03T12:00:00.000000Z")

@@ -15,7 +15,7 @@ from outlay.model.facts import Balance, Charge, Revenue
 from outlay.model.money import total
 from outlay.model.period import Period
 from outlay.model.problem import Problem
-from outlay.providers.base import Ask
+from outlay.providers.base import Ask, EpochWindow
 from outlay.providers.stripe import BALANCE, PROVIDER, Funds, balance, fees, revenue, upcoming
 from outlay.providers.stripe.amounts import money
 from outlay.wire.refusals import Said, declared, default, error
@@ -282,6 +282,26 @@ def test_the_version_is_always_said() -> None:
     """Without a version each account answers in a shape of its own."""
     assert PROVIDER.headers["stripe-version"] == "2026-10-28.endive"
     assert PROVIDER.header_options == {"stripe-account": "account"}
+
+
+def test_what_may_change_is_read_again() -> None:
+    """Movements are never changed and settle in three days; invoices have no list of changes and take ninety."""
+    horizons = {name: PROVIDER.dataset(name).horizon_days for name in ("fees", "application_fees", "invoices")}
+    assert horizons == {"fees": 3, "application_fees": 3, "invoices": 90}
+
+
+def test_a_window_holds_its_first_second_and_not_its_end() -> None:
+    """Rows of midnight belong to the day that begins, and every list is asked in pages of the largest size."""
+    for endpoint in (fees.FEES, fees.PLATFORM_FEES, revenue.INVOICES):
+        assert isinstance(endpoint.window, EpochWindow)
+        assert (endpoint.window.start, endpoint.window.end) == ("created[gte]", "created[lt]")
+    lists = [
+        one
+        for dataset in PROVIDER.datasets
+        for one in dataset.endpoints
+        if one.name not in {"balance", "upcoming_invoices"}
+    ]
+    assert {endpoint.query["limit"] for endpoint in lists} == {100}
 
 
 def test_one_endpoint_is_asked_no_faster_than_stripe_allows() -> None:
