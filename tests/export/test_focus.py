@@ -183,7 +183,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(
     def full(*_: object) -> int:
         raise duckdb.IOException("No space left on device")
 
-    monkeypatch.setattr("outlay.export.files.Stage.copy", full)
+    monkeypatch.setattr("outlay.store.query.Reader.copy", full)
     with pytest.raises(StoreError, match="No space left"):
         focus(ledger, out, from_=FIRST, to=END)
     assert out.read_text() == "earlier"

@@ -41,11 +41,10 @@ def facts(ledger: Ledger, table: str, out: Path, *, from_: date | None = None, t
         bounds = [(f"{column} >= ?", from_), (f"{column} < ?", to)]
         parameters = [midnight(day) for _, day in bounds if day]
         sql += f" WHERE {' AND '.join(clause for clause, day in bounds if day) or 'TRUE'} ORDER BY {column}"
-    with files.replacing(out) as draft, ledger.snapshot() as reader, files.stage(out) as stage:
-        rows = reader.arrow(sql, parameters)
-        types = {field.name: _kind(str(field.type)) for field in rows.schema}
-        stage.add(rows)
-        return stage.copy(_shown(types, format_), draft, _OPTIONS[format_])
+    with files.replacing(out) as draft, ledger.snapshot() as reader, files.beside(out):
+        schema = reader.arrow(f"SELECT * FROM ({sql}) LIMIT 0", parameters).schema
+        types = {field.name: _kind(str(field.type)) for field in schema}
+        return reader.copy(f"SELECT {_shown(types, format_)} FROM ({sql})", parameters, draft, _OPTIONS[format_])
 
 
 _OPTIONS = {"csv": files.CSV, "parquet": files.PARQUET, "jsonl": files.JSON_LINES}

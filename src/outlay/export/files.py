@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING
 from outlay.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
-    from arro3.core.types import ArrowStreamExportable
     from duckdb import DuckDBPyConnection
+
+    from outlay.store.query import Reader
 
 _MEMORY = "1GB"
 _FORMULA = r"^[=+\-@\t\r]"
@@ -66,45 +68,52 @@ def engine(spill: Path) -> Iterator[DuckDBPyConnection]:
         connection.close()
 
 
-class Stage:
-    """Rows gathered in parts beside the file to be, so that no more than one part is ever in memory."""
-
-    def __init__(self, connection: DuckDBPyConnection, folder: Path) -> None:
-        self._connection = connection
-        self._folder = folder
-        self._parts: list[str] = []
-
-    def add(self, rows: ArrowStreamExportable) -> None:
-        """Put the next rows on disk."""
-        from arro3.core import RecordBatchReader
-
-        part = literal(str(self._folder / f"part-{len(self._parts):06d}.parquet"))
-        source = RecordBatchReader.from_arrow(rows)  # noqa: F841 - the statement names it
-        self._connection.execute(f"COPY (SELECT * FROM source) TO {part} (FORMAT parquet)")
-        self._parts.append(part)
-
-    def copy(self, select: str, out: Path, options: str) -> int:
-        """Write all rows through a list of expressions to a file, in the order added; return how many there are."""
-        source = f"read_parquet([{', '.join(self._parts)}])"
-        found = self._connection.execute(
-            f"COPY (SELECT {select} FROM {source}) TO {literal(str(out))} ({options})"
-        ).fetchone()
-        return int(found[0]) if found else 0
-
-
 @contextmanager
-def stage(out: Path) -> Iterator[Stage]:
-    """Give a place to gather rows, gone afterwards.
+def beside(out: Path) -> Iterator[Path]:
+    """Give a folder for parts of a file to be, on the same disk and gone afterwards.
 
     Raises: StoreError when the disk is full or the folder cannot be written to.
     """
     import duckdb
 
     try:
-        with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder, engine(Path(folder)) as connection:
-            yield Stage(connection, Path(folder))
+        with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
+            yield Path(folder)
     except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
         raise StoreError(f"{out} cannot be written: {str(error).splitlines()[0]}") from error
+
+
+Question = tuple[str, Sequence[object]]
+"""The SQL of some rows and its parameters."""
+
+
+def write(reader: Reader, asked: Iterable[Question], shown: str, draft: Path, format_: str) -> int:
+    """Write the rows of questions, one after another, through a list of expressions; return how many there are.
+
+    The query engine holds a part of one question's rows at a time, and spills where that is more than its memory.
+    """
+    with beside(draft) as folder:
+        return (_texts if format_ == "csv" else _columns)(reader, asked, shown, draft, folder)
+
+
+def _texts(reader: Reader, asked: Iterable[Question], shown: str, draft: Path, folder: Path) -> int:
+    part, rows = folder / "part.csv", 0
+    with draft.open("wb") as file:
+        for count, (sql, parameters) in enumerate(asked):
+            options = _HEADLESS if count else CSV
+            rows += reader.copy(f"SELECT {shown} FROM ({sql})", parameters, part, options)
+            with part.open("rb") as written:
+                shutil.copyfileobj(written, file)
+    return rows
+
+
+def _columns(reader: Reader, asked: Iterable[Question], shown: str, draft: Path, folder: Path) -> int:
+    parts = []
+    for count, (sql, parameters) in enumerate(asked):
+        part = folder / f"part-{count:06d}.parquet"
+        reader.copy(sql, parameters, part, "FORMAT parquet")
+        parts.append(literal(str(part)))
+    return reader.copy(f"SELECT {shown} FROM read_parquet([{', '.join(parts)}])", (), draft, PARQUET)
 
 
 def literal(text: str) -> str:
@@ -113,6 +122,7 @@ def literal(text: str) -> str:
 
 
 CSV = "FORMAT csv, HEADER true, NULLSTR '', DELIMITER ',', QUOTE '\"', ESCAPE '\"'"
+_HEADLESS = CSV.replace("HEADER true", "HEADER false")
 PARQUET = "FORMAT parquet, COMPRESSION zstd"
 JSON_LINES = "FORMAT json, ARRAY false"
 

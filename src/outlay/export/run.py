@@ -20,7 +20,7 @@ from outlay.store.query import Reader
 
 FORMATS = ("csv", "parquet")
 CHUNK_ROWS = 100_000
-"""How many charges are read from the ledger at a time."""
+"""How many charges are sorted and written at a time."""
 
 
 class Export(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,12 +51,11 @@ def focus(
     """
     format_ = files.format_of(out, FORMATS)
     columns = typed_columns(version)
-    shown, options = (_csv(columns), files.CSV) if format_ == "csv" else (_parquet(columns), files.PARQUET)
+    shown = (_csv if format_ == "csv" else _parquet)(columns)
     with files.replacing(out) as draft:
-        with ledger.snapshot() as reader, files.stage(out) as stage:
-            for first, end in _chunks(reader, from_, to):
-                stage.add(reader.arrow(*projection(first, end, version=version, bases=bases)))
-            rows = stage.copy(shown, draft, options)
+        with ledger.snapshot() as reader:
+            asked = (projection(*days, version=version, bases=bases) for days in _chunks(reader, from_, to))
+            rows = files.write(reader, asked, shown, draft, format_)
         checked = check_file(draft, version, format_)
     return Export(path=out, version=version, rows=rows, checked=checked)
 

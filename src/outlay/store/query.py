@@ -81,6 +81,16 @@ class Reader:
             self.show(mentioned(sql))
             return ArrowTable.from_arrow(self._duckdb.sql(sql, params=list(parameters) or None))
 
+    def copy(self, sql: str, parameters: Sequence[Any], out: Path, options: str) -> int:
+        """Write the rows of a query to a file, in order and without holding them; return how many there are.
+
+        Raises: StoreError.
+        """
+        with self._lock, storing(f"writing {out.name}"):
+            self.show(mentioned(sql))
+            copied = self._duckdb.execute(f"COPY ({sql}) TO {quoted(str(out))} ({options})", list(parameters) or None)
+            return int(copied.fetchall()[0][0])
+
     def show(self, names: Sequence[str] | dict[str, Table]) -> None:
         """Bring the views of some tables to the latest snapshot."""
         for name in names:
