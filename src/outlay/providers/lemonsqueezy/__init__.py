@@ -282,7 +282,7 @@ PROVIDER = Provider(
         "invoices": Offer("entered", "Those of the API are your customers' and stand under revenue; enter yours."),
         "budgets": Offer("none", "Lemon Squeezy has none; set one in Outlay."),
         "revenue": Offer("api", "Paid orders, renewals and changes of subscriptions, refunds; before fees, with tax."),
-        "writes": Offer("none", "Usage records could be written through the API; Outlay does not yet."),
+        "writes": Offer("none", "Usage records and refunds could be written through the API; Outlay never does."),
     },
     sources=(
         "https://docs.lemonsqueezy.com/api",
