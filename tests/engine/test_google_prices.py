@@ -73,12 +73,22 @@ EXACT = {
 }
 
 
-@pytest.mark.parametrize("older", [False, True])
-def test_a_use_is_priced_by_what_was_synced(older: bool, bench: Make) -> None:
-    """The newer interface, or the older one where that is not offered: the same list, exact to the last digit."""
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        (None, 200),
+        ("*/v2beta/*", 404),
+        ("*/v2beta/skus/-/prices", 404),
+        ("*/v2beta/skus/-/prices", 403),
+        ("*/v2beta/skus", 403),
+    ],
+)
+def test_a_use_is_priced_by_what_was_synced(path: str | None, status: int, bench: Make) -> None:
+    """The newer interface, or the older one where that or its prices alone are refused: the same list, exactly."""
     one = made(bench)
-    if older:
-        one.simulator.faults.add("server_error", path="*/v2beta/*", times="forever", status=404)
+    older = path is not None
+    if path is not None:
+        one.simulator.faults.add("server_error", path=path, times="forever", status=status)
     report = one.sync()
     assert [each for dataset in report.connections[0].datasets for each in dataset.problems
             if each.severity is not Severity.NOTE] == []  # fmt: skip

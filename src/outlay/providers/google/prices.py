@@ -16,7 +16,7 @@ from msgspec import Raw, Struct, field
 
 from outlay.model.facts import Name
 from outlay.model.problem import Problem, Severity
-from outlay.providers.base import Ask, Cursor, Endpoint, FanOut, Follow
+from outlay.providers.base import Ask, Cursor, Endpoint, FanOut, Follow, Refusal
 from outlay.providers.google.accounts import BILLING, READ_BILLING, Amount
 from outlay.providers.google.gemini import GEMINI_API
 
@@ -274,6 +274,8 @@ SKU_PRICES = Endpoint(
     query={"currencyCode": CURRENCY, "pageSize": 5000},
     pages=Cursor("pageToken", "next_page_token"),
     scopes=READ_BILLING,
+    # Where SKUs are listed and their prices are not there, the older interface is asked for both.
+    refusals=(Refusal(404, "permission_missing", hint="Google's newer list of prices is not open to this account."),),
     each=FanOut("sku", "sku"),
     page=SkuPrices,
     facts=_no_facts,
