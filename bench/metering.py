@@ -1,6 +1,10 @@
 """What metering adds to a call: plain and streamed answers through a transport that answers at once.
 
-Usage: PYTHONPATH=src python bench/metering.py [CALLS]
+PYTHONPATH=src python bench/metering.py [--calls 3000] [--rounds 5]
+
+Two clients alone and one that is metered take turns. What is added is the difference of their medians and of their
+slowest hundredths: the median of the rounds, and the least and the most. Noise is how far the two alone lie apart.
+Wall time holds what else the machine does; the time of the program's own thread ("cpu") mostly does not.
 """
 
 from __future__ import annotations
@@ -8,10 +12,11 @@ from __future__ import annotations
 import gc
 import json
 import statistics
-import sys
 import tempfile
 import time
+from argparse import ArgumentParser
 from collections.abc import Iterator
+from itertools import cycle, islice, permutations
 from pathlib import Path
 from typing import Any
 
@@ -65,27 +70,44 @@ def call(asking: Any, url: str) -> tuple[float, float]:
     return (time.perf_counter() - begun) * 1e6, (time.thread_time() - worked) * 1e6
 
 
-def measure(what: str, url: str, calls: int) -> None:
-    with tempfile.TemporaryDirectory() as home, client() as plain, client() as metered:
+def round_of(url: str, calls: int) -> dict[str, list[tuple[float, float]]]:
+    """Return what calls took: of two clients alone, whose difference is the noise, and of a metered one."""
+    with tempfile.TemporaryDirectory() as home, client() as alone, client() as again, client() as metered:
         outlay.meter.attach(metered, home=Path(home))
-        taken: dict[Any, list[tuple[float, float]]] = {plain: [], metered: []}
+        clients = {"alone": alone, "again": again, "metered": metered}
+        taken: dict[str, list[tuple[float, float]]] = {name: [] for name in clients}
+        orders = cycle(permutations(clients.items()))
         gc.collect()
-        for number in range(calls):  # in turn, each first every other time, so that what else happens strikes both
-            for asking in (plain, metered) if number % 2 else (metered, plain):
-                taken[asking].append(call(asking, url))
+        for order in islice(orders, calls):  # so that what else happens, and what one leaves behind, strikes all
+            for name, asking in order:
+                taken[name].append(call(asking, url))
             time.sleep(0.0005)  # a program that asks vendors waits for them: the writer's thread has its turn then
         outlay.meter.flush()
         assert outlay.meter.trouble() == {}, outlay.meter.trouble()
-        for clock, kind in enumerate(("wall", "cpu")):
-            cuts = [statistics.quantiles([each[clock] for each in taken[one]], n=100) for one in (plain, metered)]
-            for name, place in (("median", 49), ("p99", 98)):
-                before, after = cuts[0][place], cuts[1][place]
-                print(
-                    f"{what:8} {kind:4} {name:6} {before:7.1f} us alone, {after:7.1f} metered: {after - before:+6.1f}"
-                )
+    return taken
+
+
+def measure(what: str, url: str, calls: int, rounds: int) -> None:
+    found = [round_of(url, calls) for _ in range(rounds)]
+    for clock, kind in enumerate(("wall", "cpu")):
+        for name, place in (("median", 49), ("p90", 89), ("p99", 98)):
+            cuts = [
+                {who: statistics.quantiles([each[clock] for each in times], n=100)[place] for who, times in one.items()}
+                for one in found
+            ]
+            middle = {who: statistics.median(cut[who] for cut in cuts) for who in cuts[0]}
+            added = sorted(cut["metered"] - (cut["alone"] + cut["again"]) / 2 for cut in cuts)
+            noise = statistics.median(abs(cut["again"] - cut["alone"]) for cut in cuts)
+            print(
+                f"{what:8} {kind:4} {name:6} {middle['alone']:7.1f} us alone, {middle['metered']:7.1f} metered: "
+                f"{statistics.median(added):+6.1f} ({added[0]:+.1f} to {added[-1]:+.1f}), noise {noise:.1f}"
+            )
 
 
 if __name__ == "__main__":
-    number = int(sys.argv[1]) if len(sys.argv) > 1 else 5000
-    measure("plain", URL, number)
-    measure("streamed", f"{URL}?stream", number)
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--calls", type=int, default=3000, help="of each client in a round")
+    parser.add_argument("--rounds", type=int, default=5)
+    asked = parser.parse_args()
+    measure("plain", URL, asked.calls, asked.rounds)
+    measure("streamed", f"{URL}?stream", asked.calls, asked.rounds)

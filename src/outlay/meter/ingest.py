@@ -91,16 +91,15 @@ class Intake:
     def added(self, events: Iterable[MeterEvent]) -> Added:
         """Return what events add up to: exact, and the same in whatever order they come."""
         added = Added()
-        sums = added.sums
+        sums: dict[Group, dict[str, int]] = {}  # a group is found once for all that an event adds to it
         for event in events:
             connection = self._attribution(event)
-            group = _group(event, connection)
+            own = sums.setdefault(_group(event, connection), {})
             for meter, quantity in event.quantities.items():
-                place = (group, meter)
-                sums[place] = sums.get(place, 0) + _parts(quantity)
+                own[meter] = own.get(meter, 0) + _parts(quantity)
             if event.cost is not None:
-                place = (group, f"${event.cost.currency}")
-                sums[place] = sums.get(place, 0) + _parts(event.cost.amount)
+                currency = f"${event.cost.currency}"
+                own[currency] = own.get(currency, 0) + _parts(event.cost.amount)
             for limit in event.limits:
                 which = (limit.name, limit.scope, limit.window, limit.model, limit.sub_account_id)
                 told = msgspec.json.encode(limit, order="deterministic").decode()
@@ -113,6 +112,7 @@ class Intake:
                         limit=told,
                     )
                 )
+        added.sums = {(group, meter): sum_ for group, own in sums.items() for meter, sum_ in own.items()}
         return added
 
 
