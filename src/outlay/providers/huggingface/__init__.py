@@ -47,7 +47,7 @@ from outlay.providers.huggingface.totals import (
 )
 
 _COMPUTE = Service("Compute", "Containers")
-_OWN = "The token needs the permission user.billing.read; what it is for may also have to be approved."
+_OWN = "The token needs the permission user.billing.read."
 
 PROVIDER = Provider(
     id="huggingface",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from outlay.model.facts import Name
+from outlay.model.problem import Problem, Severity
 from outlay.providers.base import Ask, Endpoint
 
 
@@ -34,8 +35,10 @@ class Identity(Struct, gc=False):
     orgs: list[Organization] = []
 
 
-def identity(page: Identity, ask: Ask) -> Iterator[Name]:
+def identity(page: Identity, ask: Ask) -> Iterator[Name | Problem]:
     """Turn the token's owner and organizations into names; those the option leaves out are archived.
+
+    One that the option names and the token does not see is told: its cost would be missing without a word.
 
     Source: https://huggingface.co/docs/hub/api
     """
@@ -46,6 +49,13 @@ def identity(page: Identity, ask: Ask) -> Iterator[Name]:
         yield Name(kind="organization", id=each.name, name=each.fullname, state="archived" if left_out else "active")
         for group in each.resource_groups:
             yield Name(kind="resource_group", id=group.id, name=group.name, parent_id=each.name)
+    for name in sorted(wanted - {each.name.lower() for each in page.orgs}):
+        yield Problem(
+            code="organization_unseen",
+            says=f"the token sees no organization {name!r}",
+            hint="Correct `organizations` on the connection, or let the token read it.",
+            severity=Severity.WARNING,
+        )
 
 
 WHOAMI = Endpoint(name="whoami", path="/api/whoami-v2", page=Identity, facts=identity)

@@ -118,7 +118,10 @@ def _running(item: Item, billing: Period, ask: Ask) -> datetime:
 
 
 def _charge(item: Item, service: str, period: Period, ask: Ask) -> Charge:
-    cost = money(item.total_cost_micro_usd or Decimal(0), _MICRO)
+    """Return a run as a charge. Raises: ValueError for a cost that is negative or not told."""
+    if item.total_cost_micro_usd is None:
+        raise ValueError("a run without a cost, which is not known and not nothing")
+    cost = money(item.total_cost_micro_usd, _MICRO)
     unit = _UNITS.get(item.unit_label or "", item.unit_label)
     quantity = exact(item.quantity) if item.quantity is not None and unit else None
     price = item.unit_cost_micro_usd
