@@ -354,6 +354,17 @@ def test_a_key_for_the_balance_alone_is_told_what_it_lacks(bench: Make) -> None:
         assert not [key for key, known in ledger.committed("stripe", "invoices").items() if not known.stale_since]
 
 
+def test_a_sandbox_is_another_world_and_told(bench: Make) -> None:
+    """A sandbox's key sees data of its own; what is read of it is warned about wherever the mode is stated."""
+    one = bench(7, **ONLY, days=4, keys={"stripe": "sim-stripe-sandbox"})
+    report = one.sync()
+    assert report.connections[0].state == "ok", "its owner may want to try it"
+    assert {name: {(p.code, p.severity) for p in found} for name, found in problems(report).items()} == {
+        "balance": {("sandbox", "warning")}, "invoices": {("sandbox", "warning")},
+    }  # fmt: skip
+    assert charges(one) == true_charges(one, "sandbox") != true_charges(one)
+
+
 def test_a_browsers_key_is_refused(bench: Make) -> None:
     """A publishable key reads nothing, and that is one clear word."""
     one = bench(7, **ONLY, days=4, keys={"stripe": "sim-stripe-publishable"})

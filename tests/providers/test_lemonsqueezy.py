@@ -149,6 +149,12 @@ def test_each_shape_of_a_refusal_is_read(body: bytes) -> None:
     assert "Unauthenticated." in told.message
 
 
+def test_every_day_is_compared_again() -> None:
+    """Lists are read whole, so that a refund is found however late it comes; records of use never change."""
+    horizons = {name: PROVIDER.dataset(name).horizon_days for name in ("orders", "subscription_invoices")}
+    assert horizons == {"orders": 400, "subscription_invoices": 400}
+
+
 def test_every_request_names_its_media_type() -> None:
     """Without both headers the vendor does not answer; the key goes as a bearer, 300 times a minute at most."""
     assert PROVIDER.headers == dict.fromkeys(("accept", "content-type"), "application/vnd.api+json")

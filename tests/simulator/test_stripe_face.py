@@ -149,6 +149,18 @@ def test_keys_may_do_what_they_may(asker: Asker) -> None:
     assert asker("stripe", "/v1/balance", headers={"stripe-version": "2024-06-20"}).status == 400
 
 
+def test_the_other_mode_has_objects_of_its_own(asker: Asker) -> None:
+    """A sandbox's key sees no live object, and each object that it sees says so."""
+    rows = {key: asker("stripe", "/v1/invoices", [("limit", 100)], key=key).json["data"] for key in (
+        KEY, "sim-stripe-sandbox")}  # fmt: skip
+    live, invented = rows.values()
+    assert {row["livemode"] for row in live} == {True}
+    assert {row["livemode"] for row in invented} == {False}
+    assert {row["id"] for row in live}.isdisjoint(row["id"] for row in invented)
+    assert asker("stripe", f"/v1/invoices/{live[0]['id']}", key="sim-stripe-sandbox").status == 404
+    assert asker("stripe", "/v1/balance", key="sim-stripe-sandbox").json["livemode"] is False
+
+
 def test_summaries_are_strict(asker: Asker) -> None:
     """A customer must be named, and the span must fall on UTC days."""
     shop = account(asker).shop

@@ -24,6 +24,8 @@ BALANCE, INVOICE, METER, EVENT = "balance_read", "invoice_read", "billing_meter_
 SUBSCRIPTION = "subscription_read"
 CONNECTED = "connected"
 """The label of the account that a platform's key opens with the header `Stripe-Account`."""
+SANDBOX = "sandbox"
+"""The kind of key that opens the other mode, and the label of the account it opens."""
 _DAY = 86_400
 _FAR = 2**40
 Object = dict[str, Any]
@@ -31,6 +33,8 @@ Object = dict[str, Any]
 
 def _account(ask: Ask) -> StripeAccount:
     wanted = ask.headers.get("stripe-account")
+    if ask.key is not None and ask.key.kind == SANDBOX:
+        return cast(StripeAccount, ask.world.account("stripe", SANDBOX))
     if wanted is None:
         return cast(StripeAccount, ask.account)
     connected = cast(StripeAccount, ask.world.account("stripe", CONNECTED))
@@ -280,7 +284,9 @@ def refuse(ask: Ask, no: Refusal) -> Answer:
 
 
 def dress(ask: Ask, answer: Answer, meter: Meter | None) -> None:
-    """Add the headers that each answer carries; none says what is left of a limit."""
+    """Add the headers that each answer carries; none says what is left of a limit. Every object says its mode."""
+    if ask.key is not None and ask.key.kind == SANDBOX:
+        answer.body = answer.body.replace(b'"livemode":true', b'"livemode":false')
     answer.headers["request-id"] = ask.request_id
     answer.headers["stripe-version"] = VERSION
 
@@ -310,6 +316,7 @@ FACE = Face(
     keys={
         "sim-stripe-secret": Key("secret"),
         "sim-stripe-restricted": Key("restricted", frozenset({BALANCE, INVOICE, METER, EVENT, SUBSCRIPTION})),
+        "sim-stripe-sandbox": Key(SANDBOX),
         "sim-stripe-balance": Key("restricted", frozenset({BALANCE})),
         "sim-stripe-publishable": Key("publishable", frozenset()),
     },
