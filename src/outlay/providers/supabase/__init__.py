@@ -110,7 +110,12 @@ PROVIDER = Provider(
     default_service=_PLATFORM,
     offers={
         "cost": Offer("api", "list prices of add-ons only, `priced`: enter the invoice for what was billed"),
-        "usage": Offer("api", "API requests of the last seven days, provisioned disk; the rest is on the dashboard"),
+        "usage": Offer(
+            "api",
+            "API requests of the last seven days, provisioned disk; egress, users and storage are on the dashboard."
+            " Edge functions' statistics (rows no one has described) and a project's own metrics (a key that opens its"
+            " data) are not pulled",
+        ),
         "limits": Offer("api", "entitlements, disk, and the quotas published for the plan"),
         "balance": Offer("none", "credits are on the dashboard only: enter them"),
         "invoices": Offer("entered", "on the dashboard only: `outlay enter invoice`"),
