@@ -16,7 +16,7 @@ import pytest
 
 import outlay.meter
 from engine.conftest import TODAY
-from outlay.analysis import Query, usage
+from outlay.analysis import Query, status, usage
 from outlay.meter.ingest import Intake, attribution
 from outlay.model.metering import MeterEvent
 from outlay.providers.brave import PROVIDER
@@ -331,6 +331,12 @@ def test_a_day_without_a_reading_and_a_month_that_begins_are_gaps(bench: Make) -
     assert by_counter(one) == {"11-30": 1, "12-02": 1}
     missed = ("11-23", "11-24", "11-25", "11-26", "11-27", "11-28", "11-29")
     assert gaps(one) == {**dict.fromkeys(missed, "reading_missed"), "12-01": "counter_reset"}
+    span = {"from_": TODAY, "to": one.world.today}
+    with one.ledger() as ledger:
+        asked = usage(ledger, Query(**span, where=(("dataset", "subscription_by_day"),)), clock=one.clock)
+        assert {each.why for each in asked.incomplete} == {"reading_missed", "counter_reset"}
+        assert usage(ledger, Query(**span), clock=one.clock).incomplete == (), "it is in no sum that could lack it"
+        assert status(ledger, clock=one.clock).rows[0].trouble == ()
 
 
 def test_a_subscription_without_a_cap_has_no_counter(bench: Make) -> None:

@@ -68,10 +68,14 @@ class Coverage(msgspec.Struct, frozen=True):
     def of(cls, ledger: Ledger, query: Query, clock: Clock) -> Coverage:
         """Return what a ledger knows at this moment."""
         held = dict(ledger.query("SELECT DISTINCT connection, provider FROM batches").rows)
+        providers = {**query.configured, **held}
+        named = {value for name, value in query.where if name == "dataset"}
         found: dict[tuple[str, str], list[Span]] = {}
         for span in spans(ledger):
-            found.setdefault((span.connection, span.dataset), []).append(span)
-        return cls(found, {**query.configured, **held}, day_of(clock()))
+            # What stands apart is in no sum that it could be missing from.
+            if span.dataset in named or span.dataset not in _apart(providers.get(span.connection, "")):
+                found.setdefault((span.connection, span.dataset), []).append(span)
+        return cls(found, providers, day_of(clock()))
 
     @property
     def connections(self) -> frozenset[str]:
@@ -180,6 +184,12 @@ def days_between(first: date, end: date) -> Iterator[date]:
 def _datasets(provider: str) -> Mapping[str, Dataset]:
     known = BY_ID.get(provider)
     return {dataset.name: dataset for dataset in known.all_datasets} if known else {}
+
+
+@cache
+def _apart(provider: str) -> frozenset[str]:
+    described = _datasets(provider).values()
+    return frozenset(rule.dataset for each in described for rule in each.differences if rule.apart)
 
 
 def gaps(ledger: Ledger, query: Query, kinds: Sequence[type], clock: Clock) -> tuple[Incomplete, ...]:
