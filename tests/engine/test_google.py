@@ -131,11 +131,13 @@ def test_rows_that_come_to_nothing_change_nothing(bench: Make) -> None:
 
 
 def test_focus_is_read_where_it_is_all_there_is(bench: Make) -> None:
-    """Google's own FOCUS table of one account is the same net cost; its credits are not added."""
+    """Google's own FOCUS table of one account is the same net cost; its credits are not added, and that is told."""
     one = made(bench)
     [dollars] = [each for each in one.world.account("google").accounts.values() if each.currency == "USD"]
     one.changes["google"]["options"]["dataset"] = f"gcp_billing_immutable_{dollars.underscored}_eu"
-    assert problems(one.sync()) == {}
+    report = one.sync()
+    assert problems(report) == {}
+    assert "credits_as_stated" in problems(report, Severity.NOTE)["costs"]
     wanted = {key: amount for key, amount in true_charges(one).items() if key[1] == dollars.id}
     assert charges(one) == wanted
 

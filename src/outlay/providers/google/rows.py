@@ -25,6 +25,7 @@ from outlay.providers.google.export import COLUMNS, CREDIT_TYPES, FOCUS, OTHER_C
 NO_SERVICE = "Google Cloud"
 """What charges without a service are under: tax, rounding, account-level adjustments."""
 _PROMOTION = "PROMOTION"
+_CREDITS = (*CREDIT_TYPES, OTHER_CREDIT)
 _DULL = (None, "", "regular", "Default", "GOOGLE")
 _LIMIT = Decimal(10) ** 19
 _GIB = Decimal(2**30)
@@ -64,8 +65,10 @@ def charges(page: Result, ask: Ask) -> Iterator[Charge | Usage | Problem]:
         )
     if page.table is not None and tuple(column.name for column in page.table.fields) != COLUMNS:
         raise ValueError("the result has other columns than were asked for")
+    credited = False
     for row in page.rows:
         cells = dict(zip(COLUMNS, (cell.v for cell in row.f), strict=True))
+        credited |= cells["source"] == FOCUS and any(cells[f"credit_{kind.lower()}"] for kind in _CREDITS)
         period = Period.of_day(date.fromisoformat(cells["usage_day"] or ""))
         try:
             yield from _line(cells, period)
@@ -76,6 +79,14 @@ def charges(page: Result, ask: Ask) -> Iterator[Charge | Usage | Problem]:
                 hint="Update outlay; if it stays, report it.",
                 period=period,
             )
+    if credited:
+        yield Problem(
+            code="credits_as_stated",
+            says=f"{ask.period.first_day} to {ask.period.end_day}: billed costs are as the FOCUS table states them; "
+            "the credits that stand beside them are shown and not added",
+            hint="Name the dataset of the detailed export: there costs and credits add up to the net.",
+            severity=Severity.NOTE,
+        )
 
 
 def _line(cells: Cells, period: Period) -> Iterator[Charge | Usage]:
@@ -84,7 +95,7 @@ def _line(cells: Cells, period: Period) -> Iterator[Charge | Usage]:
     currency = cells["currency"]
     if not currency:
         raise ValueError("rows of the export have no currency")
-    given = {kind: _number(cells[f"credit_{kind.lower()}"]) for kind in (*CREDIT_TYPES, OTHER_CREDIT)}
+    given = {kind: _number(cells[f"credit_{kind.lower()}"]) for kind in _CREDITS}
     gross = _number(cells["gross"])
     if gross is None:
         raise ValueError("rows of the export have no cost")
