@@ -9,11 +9,12 @@ import pytest
 import sqlalchemy as sa
 
 from outlay.errors import ConfigError, LedgerBusyError, LedgerVersionError, StoreError
+from outlay.model.period import Period
 from outlay.store import Ledger
 from outlay.store.migrations import upgrade
 from outlay.store.state import metadata
 from outlay.store.version import HEAD, TABLE
-from store.making import ACCOUNT, NOW, clock, costs, hold_lease, hold_lease_and_die, opened, processes
+from store.making import ACCOUNT, FIRST, NOW, batch, clock, costs, hold_lease, hold_lease_and_die, opened, processes
 
 LATER = NOW + timedelta(hours=2)
 
@@ -38,6 +39,15 @@ def test_checked_and_failed_are_remembered(ledger: Ledger) -> None:
     ledger.commit(ACCOUNT, [costs(1, 1)])
     assert ledger.troubles() == []
     assert ledger.query("SELECT count(*) FROM charges").rows == [(6,)]
+
+
+def test_a_commit_looks_at_the_partitions_it_can_touch(ledger: Ledger) -> None:
+    """Days of long ago are not read for a day of today; a partition of another cut that covers it is."""
+    ledger.commit(ACCOUNT, [costs(0, 1), costs(1, 1), costs(40, 1)])
+    week = batch(Period.of_days(FIRST + timedelta(days=70), FIRST + timedelta(days=77)), [], "week")
+    ledger.commit(ACCOUNT, [week])
+    read = [set(ledger.state.prior("alpha", [costs(number, 2).partition])) for number in (1, 39, 72)]
+    assert read == [{costs(1, 1).partition}, set(), {week.partition}]
 
 
 def test_runs_are_told_newest_first(home: Path) -> None:

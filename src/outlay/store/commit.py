@@ -74,7 +74,7 @@ def commit(
     before the first write, what was committed still counts as committed.
     """
     _refuse_mixed(account, batches)
-    prior = state.prior(account.connection, {batch.partition.dataset for batch in batches}) if batches else {}
+    prior = state.prior(account.connection, [batch.partition for batch in batches]) if batches else {}
     plan = _Commit(account, batches, prior)
     # Everything that can be refused is worked out before anything is written, the chain of batches included:
     # a commit that broke off may have recorded its batch.

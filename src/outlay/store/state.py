@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -198,10 +198,17 @@ class State:
         found = (_committed(row) for row in self.read(query.order_by(*(partitions.c[name] for name in _KEY))))
         return {known.partition: known for known in found}
 
-    def prior(self, connection: str, datasets: Iterable[str]) -> dict[Partition, Prior]:
-        """Return what every partition of some datasets may hold already, broken-off commits included."""
+    def prior(self, connection: str, of: Collection[Partition]) -> dict[Partition, Prior]:
+        """Return what the partitions that lie between some may hold already, broken-off commits included.
+
+        Those with names are among them wherever they lie: a list of names speaks of all that was ever listed.
+        """
+        first, end = min(each.period.start for each in of), max(each.period.end for each in of)
+        between = sa.and_(partitions.c.period_start < micros(end), partitions.c.period_end > micros(first))
         query = sa.select(partitions).where(
-            partitions.c.connection == connection, partitions.c.dataset.in_(sorted(datasets))
+            partitions.c.connection == connection,
+            partitions.c.dataset.in_(sorted({each.dataset for each in of})),
+            sa.or_(between, partitions.c.tables.contains("names")),
         )
         return {
             _partition(row): Prior(
