@@ -56,9 +56,9 @@ class Reader:
     def _feed(self, chunks: Iterable[bytes]) -> None:
         if self._decode is None:
             self._decode = decoder("" if self._decoded else self._headers.get("content-encoding", ""))
-        for chunk in chunks:
-            for piece in self._decode(bytes(chunk)):
-                self._collected.feed(piece)
+        # In one piece, for streams come in many small ones; it is no larger than what is handed over at once.
+        for piece in self._decode(b"".join(chunks)):
+            self._collected.feed(piece)
 
     def conclude(self, watch: Watch) -> Iterator[MeterEvent]:
         """Yield the events of the answer, which has ended."""

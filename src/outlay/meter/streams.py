@@ -186,10 +186,12 @@ class Lines:
         if not content:
             return
         self._seen += 1
-        if any(mark in content for mark in self._marks):
-            if len(self._kept) >= _DOCUMENTS_MAX:
-                del self._kept[1]  # the first and the last say most
-            self._kept.append((self._seen, content))
+        for mark in self._marks:
+            if mark in content:
+                if len(self._kept) >= _DOCUMENTS_MAX:
+                    del self._kept[1]  # the first and the last say most
+                self._kept.append((self._seen, content))
+                break
         if self._tail_bytes:
             self._tail.append((self._seen, content))
             self._tail_size += len(content)
