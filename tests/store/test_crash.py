@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from outlay.errors import StoreError
 from outlay.store import Ledger
 from store.making import (
     ACCOUNT,
@@ -54,6 +55,30 @@ def _everything_committed_is_whole(ledger: Ledger) -> None:
             [partition.period.start],
         ).rows
         assert rows == [(known.batch_id, 3)]
+
+
+@pytest.mark.parametrize("left", [(), ("00000000000000000000.json#1",)], ids=["folder", "half a commit"])
+def test_a_table_that_was_being_made_is_made(home: Path, left: tuple[str, ...]) -> None:
+    """A process that was killed while making a table leaves a log without a commit: that is no table yet."""
+    log = home / "ledger" / "charges" / "_delta_log"
+    log.mkdir(parents=True)
+    for name in left:
+        (log / name).write_text('{"protocol":')
+    with opened(home) as ledger:
+        assert ledger.query("SELECT count(*) FROM charges").rows == [(0,)]
+        ledger.commit(ACCOUNT, [costs(0, 1)])
+        assert ledger.query("SELECT sum(BilledCost) FROM charges").rows == [(Decimal(3),)]
+        assert ledger.verify().problems == ()
+
+
+def test_data_without_its_log_is_told(home: Path) -> None:
+    """A table whose log was emptied is an error and never a smaller sum."""
+    with opened(home) as ledger:
+        ledger.commit(ACCOUNT, [costs(0, 1)])
+    for path in (home / "ledger" / "charges" / "_delta_log").iterdir():
+        path.unlink()
+    with opened(home) as ledger, pytest.raises(StoreError, match="charges"):
+        truth(ledger)
 
 
 def test_a_lost_state_is_built_again_from_the_tables(home: Path) -> None:

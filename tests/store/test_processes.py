@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from store.making import ACCOUNT, commit_versions, costs, opened, processes
 
@@ -40,3 +43,25 @@ def test_writers_of_different_connections_do_not_disturb_each_other(home: Path) 
         assert found.rows == [(name, Decimal(30), 6) for name in ("alpha", "beta", "gamma")]
         assert ledger.verify().problems == ()
         assert len(ledger.batches()) == 30
+
+
+def test_a_table_that_another_process_makes_meanwhile_is_used(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes that make the same table at once end with one table, and neither fails."""
+    import deltalake
+
+    real = deltalake.DeltaTable.create
+    others: list[str] = []
+
+    def raced(uri: str, *args: Any, **options: Any) -> Any:
+        if uri not in others:
+            others.append(uri)
+            real(uri, *args, **options)
+            raise deltalake.exceptions.CommitFailedError("Protocol changed since last commit")
+        return real(uri, *args, **options)
+
+    monkeypatch.setattr(deltalake.DeltaTable, "create", raced)
+    with opened(home) as ledger:
+        ledger.commit(ACCOUNT, [costs(0, 1)])
+        assert ledger.query("SELECT sum(BilledCost) FROM charges").rows == [(Decimal(3),)]
+        assert ledger.verify().problems == ()
+    assert len(others) > 1

@@ -184,7 +184,7 @@ class Tables:
     def _load(self, name: str) -> DeltaTable | None:
         from deltalake import DeltaTable
 
-        if self.local and not (self.local / name / "_delta_log").is_dir():
+        if self.local and not _begun(self.local / name):
             return None
         if not self.local and not DeltaTable.is_deltatable(self.uri(name), self._options):
             return None
@@ -200,21 +200,28 @@ class Tables:
     def create(self, name: str) -> DeltaTable:
         """Return a table, created where it does not exist."""
         from deltalake import DeltaTable
+        from deltalake.exceptions import CommitFailedError
 
         from outlay.store.columns import schema
 
         spec = tables()[name]
         if self.local:
             (self.local / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-        table = DeltaTable.create(
-            self.uri(name),
-            schema(spec),
-            mode="ignore",
-            partition_by=["connection"],
-            configuration=configuration(spec),
-            storage_options=self._options,
-            raise_if_key_not_exists=False,
-        )
+        try:
+            table = DeltaTable.create(
+                self.uri(name),
+                schema(spec),
+                mode="ignore",
+                partition_by=["connection"],
+                configuration=configuration(spec),
+                storage_options=self._options,
+                raise_if_key_not_exists=False,
+            )
+        except CommitFailedError:
+            made = self.get(name)  # another process has made it at the same moment
+            if made is None:
+                raise
+            return made
         self._guard(table, 0)
         return table
 
@@ -258,6 +265,17 @@ class Tables:
         folder = local_path(table.table_uri)
         if folder is not None:
             guard(folder, first, table.version())
+
+
+def _begun(folder: Path) -> bool:
+    """Tell whether a table is there: who is killed while making one leaves its log without a commit, and no data."""
+    try:
+        inside = {path.name for path in folder.iterdir()}
+        return "_delta_log" in inside and (
+            len(inside) > 1 or any(path.suffix in {".json", ".parquet"} for path in (folder / "_delta_log").iterdir())
+        )
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _rows(table: DeltaTable, sql: str) -> list[dict[str, Any]]:
