@@ -70,7 +70,8 @@ def _copy_table(store: Tables, name: str, to: Path) -> None:
         shutil.copy2(file, target)
     for entry in sorted((folder / "_delta_log").iterdir()):
         number = entry.name.split(".")[0]
-        if number.isdigit() and int(number) <= version:
+        # What a writer is still writing has a `#` in its name, and may be gone the next moment.
+        if number.isdigit() and int(number) <= version and "#" not in entry.name:
             shutil.copy2(entry, to / "_delta_log" / entry.name)
 
 
