@@ -156,7 +156,7 @@ PROVIDER = Provider(
     offers={
         "cost": Offer("api", "SQL over the billing export in BigQuery, which is switched on by hand in the console"),
         "usage": Offer("api", "the export's quantities by SKU; Gemini's by model and direction"),
-        "limits": Offer("api", "quotas of the Gemini API and Vertex AI, spend caps; no use of them"),
+        "limits": Offer("api", "quotas of the Gemini API and Vertex AI, spend caps; not their use (Cloud Monitoring)"),
         "balance": Offer("none", "prepaid credit of the Gemini API is in AI Studio only: enter it"),
         "invoices": Offer("none", "costs carry their invoice month; the PDF is in the console: enter or import it"),
         "budgets": Offer("api", "definitions; Google never returns what is spent of them"),
