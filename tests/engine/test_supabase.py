@@ -150,6 +150,22 @@ def test_paused_projects_are_named_and_not_asked(bench: Callable[..., Any]) -> N
     assert not [seen for seen in one.simulator.requests if paused.ref in seen.path]
 
 
+def test_a_project_in_an_unknown_state_ends_no_other(bench: Callable[..., Any]) -> None:
+    """It is asked, and where it turns out to be paused that is told; everyone else's figures are whole."""
+    one = bench(providers=("supabase",))
+    one.simulator.faults.add("unknown_enums", path="*/organizations/*/projects", times="forever")
+    (connection,) = one.sync().connections
+    assert connection.state == "ok"
+    (paused,) = [project for project in account(one).projects if project.status == "INACTIVE"]
+    told = {each.dataset: problem for each in connection.datasets for problem in each.problems
+            if problem.code == "not_offered"}  # fmt: skip
+    assert set(told) == {"api_counts", "disk", "disk_util", "disk_autoscale"}
+    assert all(paused.ref in problem.where for problem in told.values())
+    assert counts(one) == true_counts(one, TODAY - timedelta(days=REACH_DAYS))
+    found = one.rows("SELECT SubAccountId, SkuId, BilledCost FROM charges")
+    assert {(ref, sku): cost for ref, sku, cost in found} == account(one).listed(TODAY)
+
+
 def test_only_the_listed_organizations_are_read(bench: Callable[..., Any]) -> None:
     """With `organizations`, nothing of another one is asked for."""
     one = bench(providers=("supabase",), changes={"supabase": {"options": {"organizations": "sim-free"}}})

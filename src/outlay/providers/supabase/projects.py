@@ -14,7 +14,7 @@ from outlay.model.facts import Charge, Limit, LimitKind, Usage
 from outlay.model.money import Money, exact, plus, product, ratio
 from outlay.model.period import Period
 from outlay.model.problem import Problem, Severity
-from outlay.providers.base import PAIR, Ask, Endpoint, FanOut, Rate
+from outlay.providers.base import PAIR, Ask, Endpoint, FanOut, Rate, Refusal
 from outlay.providers.supabase.organizations import lacking
 
 REACH_DAYS = 6
@@ -293,13 +293,16 @@ def disk_autoscale(page: Autoscale, ask: Ask) -> Iterator[Limit]:
 
 _EACH = FanOut("project", "ref", with_parent=True)
 
-_DISKS = lacking("infra_disk_config_read", "disk configuration")
+# A project may be paused after it was listed, or be in a state no one has described: it ends no other project's answer.
+_PAUSED = Refusal(400, "not_offered", contains="paused", hint="A paused project answers no questions; resume it.")
+_COSTS_NOTHING = Refusal(400, "empty", contains="paused")
+_DISKS = (*lacking("infra_disk_config_read", "disk configuration"), _PAUSED)
 
 ADDONS = Endpoint(
     name="addons",
     path="/v1/projects/{ref}/billing/addons",
     each=_EACH,
-    refusals=lacking("infra_add_ons_read", "add-ons"),
+    refusals=(*lacking("infra_add_ons_read", "add-ons"), _COSTS_NOTHING),
     page=Addons,
     facts=addons,
 )
@@ -311,7 +314,7 @@ API_COUNTS = Endpoint(
     each=_EACH,
     lookback_days=REACH_DAYS,
     rates=(Rate(30, 60),),
-    refusals=lacking("analytics_usage_read", "analytics usage"),
+    refusals=(*lacking("analytics_usage_read", "analytics usage"), _PAUSED),
     page=Counts,
     facts=api_counts,
 )
