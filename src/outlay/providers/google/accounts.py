@@ -205,7 +205,7 @@ def budgets(page: Plans, ask: Ask) -> Iterator[Budget | Limit | Problem]:
             yield Problem(
                 code="budget_without_figure",
                 says=f"the budget {plan.display_name or plan.name} is {_LAST_PERIOD}, which Google states nowhere",
-                hint="Its thresholds are kept at Google. `outlay enter limit --kind spend` takes a ceiling of your own.",
+                hint="Its thresholds are kept at Google. `outlay enter limit --kind spend` takes a ceiling of yours.",
                 severity=Severity.NOTE,
             )
             continue
