@@ -284,7 +284,7 @@ def refuse(ask: Ask, no: Refusal) -> Answer:
 
 
 def dress(ask: Ask, answer: Answer, meter: Meter | None) -> None:
-    """Add the headers that each answer carries; none says what is left of a limit. Every object says its mode."""
+    """Add the headers that each answer carries, of which none says what is left, and to each object its mode."""
     if ask.key is not None and ask.key.kind == SANDBOX:
         answer.body = answer.body.replace(b'"livemode":true', b'"livemode":false')
     answer.headers["request-id"] = ask.request_id
