@@ -133,6 +133,32 @@ def test_money_that_is_part_of_other_money_is_no_balance() -> None:
     assert BALANCE.window.days_max == 1
 
 
+def test_money_set_apart_is_told_by_its_purpose() -> None:
+    """Reserves, issuing and prefunding are held beside what is available, each under a name of its own."""
+    amounts = iter(range(100, 1000, 100))
+
+    def held() -> list[dict[str, Any]]:
+        return [{"amount": next(amounts), "currency": "usd"}]
+
+    apart = {"connect_reserved": held(), "issuing": {"available": held()},
+             "refund_and_dispute_prefunding": {"available": held(), "pending": held()}}  # fmt: skip
+    body = json.dumps({"available": [], "pending": [], "livemode": True, **apart}).encode()
+    found = [each for each in balance(msgspec.json.decode(body, type=Funds), ASK) if isinstance(each, Balance)]
+    assert [(each.name, each.amount) for each in found] == [
+        ("connect_reserved", Decimal(1)),
+        ("issuing", Decimal(2)),
+        ("refund_and_dispute_prefunding", Decimal(3)),
+        ("refund_and_dispute_prefunding_pending", Decimal(4)),
+    ]
+
+
+def test_subscriptions_that_ended_are_listed_too() -> None:
+    """Stripe leaves canceled ones out unless all are asked for, and they would be previewed for ever."""
+    assert upcoming.SUBSCRIPTIONS.query["status"] == "all"
+    assert upcoming.UPCOMING.each is not None
+    assert upcoming.UPCOMING.each.states == ("active",)
+
+
 def invoice(followed: list[bytes] | None = None, **fields: Any) -> list[Revenue | Problem]:
     """Return what an invoice comes to, with the pages that were asked for its lines."""
     line = {"id": "il_1", "amount": 1000, "currency": "usd", "period": {"start": 1, "end": 2},
