@@ -194,18 +194,20 @@ def test_months_are_whole_months() -> None:
     ]
 
 
-def test_days_of_whole_months_begin_with_the_month() -> None:
+def test_days_that_a_month_is_taken_off_begin_with_the_month() -> None:
     """What is taken off a month is taken off all its days; what is asked for again stays what was asked for."""
-    whole = replace(VENDOR, datasets=(replace(COSTS, whole_months=True),))
+    vendor = replace(VENDOR, datasets=(replace(COSTS, credited_by="months"), replace(MONTHS, default=True)))
 
-    def first(known: Mapping[Partition, Committed], span: Span) -> date:
-        works = plan(_connection(since=date(2026, 9, 17)), whole, known, NOW, span).works
+    def first(known: Mapping[Partition, Committed], span: Span, **fields: object) -> date:
+        made = plan(_connection(since=date(2026, 9, 17), **fields), vendor, known, NOW, span)
+        works = made.works_of("costs")
         return min(period.first_day for work in works for period in work.partitions)
 
     assert first({}, Span()) == date(2026, 9, 1)
     settled = _committed([date(2026, 9, 1) + timedelta(days=n) for n in range(70)], timedelta(days=5))
     assert first(settled, Span(since=date(2026, 11, 5), full=True)) == date(2026, 11, 5)
     assert first(settled, Span(full=True)) == date(2026, 9, 1)
+    assert first({}, Span(), datasets=("costs",)) == date(2026, 9, 17), "nothing is taken off"
 
 
 def test_what_is_not_offered_falls_to_the_next_endpoint() -> None:

@@ -208,8 +208,9 @@ class Dataset(Struct, frozen=True, eq=False):
     """Until this many days of a month are over, the whole month before is asked for again."""
     lookback_days: int | None = None
     """How far back the first sync may go where that is less than the default."""
-    whole_months: bool = False
-    """Whether days are asked for from the first of a month on, for something of a whole month is taken off them."""
+    credited_by: str = ""
+    """The dataset that takes something of whole months off these days; where it is synced they are asked for from the
+    first of a month on, whatever the first day is."""
     when: Callable[[Mapping[str, str]], bool] | None = None
     """Whether the dataset exists for these options; None means always."""
     default: bool = True

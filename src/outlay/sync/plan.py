@@ -143,7 +143,8 @@ def expected(connection: Connection, dataset: Dataset, now: datetime, span: Span
     if dataset.lookback_days is not None:
         first = max(first, today - timedelta(days=dataset.lookback_days))
     end = min(span.until or today + timedelta(days=1), today + timedelta(days=1))
-    if dataset.grain == "month" or dataset.whole_months:
+    credited = dataset.credited_by and (connection.datasets is None or dataset.credited_by in connection.datasets)
+    if dataset.grain == "month" or credited:
         first = month_start(first)
     if dataset.grain == "month":
         while first < end:

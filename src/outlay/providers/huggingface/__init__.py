@@ -84,10 +84,10 @@ PROVIDER = Provider(
     datasets=(
         Dataset("account", "Account and organizations", (Name,), (WHOAMI,), grain="names", order=0, keep_hours=6),
         # The credits below are a whole month's: taken off a part of its days they would leave less than was billed.
-        Dataset("usage", "Daily inference and jobs", (Charge, Usage), (USAGE,), whole_months=True),
+        Dataset("usage", "Daily inference and jobs", (Charge, Usage), (USAGE,), credited_by="credits"),
         Dataset(
             "organization_usage", "The same of organizations", (Charge, Usage), (ORGANIZATION_USAGE,),
-            whole_months=True,
+            credited_by="organization_credits",
         ),
         Dataset(
             "credits", "Included credits of a month", (Charge, Statement), (CREDITS,), grain="month", closing_days=3,
