@@ -27,15 +27,13 @@ from outlay.model.money import Money
 from outlay.model.period import Period
 from outlay.model.problem import Problem
 from outlay.providers.anthropic.limits import (
-    API_KEYS,
-    ORGANIZATION,
     RATE_LIMITS,
     SPEND_LIMITS,
     SPEND_LIMITS_EFFECTIVE,
     WORKSPACE_RATE_LIMITS,
-    WORKSPACES,
 )
 from outlay.providers.anthropic.metering import METERING
+from outlay.providers.anthropic.names import API_KEYS, ORGANIZATION, WORKSPACES
 from outlay.providers.anthropic.rows import (
     API,
     BETA_REFUSALS,
