@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,11 @@ from outlay.redaction import Redactor, redactor
 settings.register_profile("outlay", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("campaign", settings.get_profile("outlay"), derandomize=False, max_examples=2000)
 settings.load_profile("outlay")
+
+# Every server of a test is on this machine: the proxy of whoever runs them has no part in it.
+for _name in ("http_proxy", "https_proxy", "all_proxy"):
+    os.environ.pop(_name, None)
+    os.environ.pop(_name.upper(), None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
