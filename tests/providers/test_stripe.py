@@ -249,6 +249,9 @@ def test_a_credit_note_takes_back_what_is_owed_once(when: str) -> None:
     whole = invoice(**{field: 990})
     assert total(each.gross for each in whole if isinstance(each, Revenue)) == {"USD": Decimal(0)}
     assert total(each.net for each in whole if isinstance(each, Revenue) and each.net) == {"USD": Decimal(0)}
+    *_, untaxed = invoice(lines={"data": [line(1, 990)]}, total_excluding_tax=990, **{field: 300})
+    assert isinstance(untaxed, Revenue)
+    assert untaxed.net == untaxed.gross, "where no tax was owed none is taken back"
     assert len(invoice(status="void", **{field: 300})) == 1, "nothing is owed of it, and nothing less than that"
 
 

@@ -148,7 +148,7 @@ def invoices(page: InvoicePage, ask: Ask) -> Iterator[Revenue | Problem]:
     back of it is a negative record of the invoice's own day, for an invoice does not say when they were issued.
 
     Units:  whole numbers of the smallest unit; the price of a unit has fractions of it.
-    Null:   without `total_excluding_tax` no net is known, nor the tax of credit notes that do not take back all;
+    Null:   without `total_excluding_tax` no net is known, nor the tax of credit notes on a part of a taxed invoice;
             an unknown status counts as issued.
     Source: https://docs.stripe.com/api/invoices/object
     """
@@ -196,10 +196,14 @@ def _taken_back(row: Invoice, day: Period) -> Iterator[Revenue]:
     """Yield what credit notes took back: of a void invoice nothing, for nothing of it is owed."""
     notes = (row.pre_payment_credit_notes_amount, row.post_payment_credit_notes_amount)
     credited = sum((amount for amount in notes if amount is not None), _ZERO)
-    if credited:
-        whole = row.total_excluding_tax if credited == row.total else None
-        net = None if whole is None else -money(whole, row.currency)
-        yield _record(row, day, "invoice_credit_notes", row.id, -money(credited, row.currency), net, _whole(row))
+    if not credited:
+        return
+    net = None
+    if row.total_excluding_tax is not None and credited == row.total:
+        net = -money(row.total_excluding_tax, row.currency)
+    elif row.total_excluding_tax == row.total:
+        net = -money(credited, row.currency)  # no tax is on the invoice, so none is taken back
+    yield _record(row, day, "invoice_credit_notes", row.id, -money(credited, row.currency), net, _whole(row))
 
 
 def _lines(row: Invoice, ask: Ask) -> Iterable[Line]:

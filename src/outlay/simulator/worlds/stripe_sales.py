@@ -101,15 +101,16 @@ class Bill:
         return self.net + self.shipping_tax + sum(line.tax for line in self.lines)
 
     def true(self, day: date) -> TrueRevenue:
-        """Return what is owed: nothing of a void invoice; without tax it is unknown where a part was taken back."""
+        """Return what is owed: nothing of a void invoice; without tax it is unknown where some of it was taken back."""
         owed = self.status != "void"
-        net = self.net if owed and not self.credited else 0
+        known = self.credited in {0, self.total} or self.net == self.total
+        net = self.net - (self.credited if self.net == self.total else self.net if self.credited else 0)
         return TrueRevenue(
             day=day,
             kind="invoice",
             record=self.id,
             gross=major(self.total - self.credited if owed else 0, self.currency),
-            net=None if self.credited not in {0, self.total} else major(net, self.currency),
+            net=major(net if owed else 0, self.currency) if known else None,
             currency=self.currency.upper(),
             dims={"customer": self.customer.id, "status": self.status},
         )
