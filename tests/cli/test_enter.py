@@ -137,8 +137,10 @@ def test_one_wrong_line_keeps_the_file_out(acme: Any, tmp_path: Path, lines: str
         ("day,service,amount,currency,day\n", "twice"),
         ("day,service,amount,currency\n2026-11-01,\xff,1,USD\n".encode("latin-1"), "not UTF-8"),
         ("date,cost\n2026-11-01,1\n", "no form that is known"),
+        ("", "holds nothing"),
+        ("day,service,amount,currency\n2026-11-01,API,1,USD\n".encode("utf-16"), "UTF-16"),
     ],
-    ids=["semicolons", "typo", "lack", "twice", "encoding", "foreign"],
+    ids=["semicolons", "typo", "lack", "twice", "encoding", "foreign", "empty", "utf-16"],
 )
 def test_a_wrong_file_says_what_is_wrong(acme: Any, tmp_path: Path, text: str | bytes, says: str) -> None:
     """Headers and encodings are judged before the lines."""
@@ -163,6 +165,16 @@ def test_a_zip_is_read_file_by_file(acme: Any, tmp_path: Path) -> None:
     assert {row["from"] for row in answer["rows"]} == {"2026-11-01", "2026-11-02", "2026-11-09"}
     assert [part["dataset"] for part in answer["incomplete"]] == ["readme.txt"]
     assert not (tmp_path.parent / "2.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("files", "says"), [({}, "holds nothing"), ({"xl/workbook.xml": b"<x/>", "xl/a.xml": b"<y/>"}, "Save the sheet")]
+)
+def test_a_zip_without_a_form_says_what_it_is(acme: Any, tmp_path: Path, files: dict[str, bytes], says: str) -> None:
+    """An archive of nothing, and the workbook that a spreadsheet saves unless told otherwise."""
+    result = acme("import", zipped(tmp_path, files))
+    assert result.exit_code == 2
+    assert says in result.stderr
 
 
 def test_a_zip_bomb_is_not_unpacked(acme: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -393,3 +405,38 @@ def test_a_connection_without_a_credential_cannot_be_synced(acme: Any) -> None:
     (report,) = acme.json("sync", status=3)["connections"]
     assert [problem["code"] for problem in report["problems"]] == ["credential_missing"]
     assert acme.json("balances")["rows"]
+
+
+CHARGE = ("enter", "charge", "--amount", "4.50", "--currency", "USD", "--day", "2026-11-03")
+LIMIT = ("enter", "limit", "--name", "egress", "--unit", "gb")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((*CHARGE, "--service", ""), "`service` is empty"),
+        ((*CHARGE, "--service", "a\nb"), "control characters"),
+        ((*CHARGE, "--service", "API", "--description", "x" * 1001), "`description` is empty, longer than 1000"),
+        ((*CHARGE, "--service", "API", "--sku", " "), "`sku` is empty"),
+        ((*LIMIT, "--quota", "-5"), "at least 0"),
+        ((*LIMIT, "--quota", "5", "--used", "-1"), "at least 0"),
+        (("enter", "balance", "--amount", "5", "--unit", "\x1b[31m"), "`unit` is empty"),
+        (("enter", "invoice", "--id", "", "--total", "5", "--currency", "USD"), "`invoice` is empty"),
+    ],
+)
+def test_what_cannot_be_right_is_not_entered(acme: Any, arguments: tuple[str, ...], says: str) -> None:
+    """Empty and endless texts, control characters and figures below nothing: nothing of it is taken."""
+    result = acme(*arguments)
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert not acme.home.exists()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("\u4fdd\u5b88", "\u901a\u4fe1"), ("a long name " * 6 + "1", "a long name " * 6 + "2")]
+)
+def test_entries_whose_names_look_alike_as_datasets_stay_apart(acme: Any, one: str, other: str) -> None:
+    """A name in other letters, or longer than a dataset's, does not take the place of another one."""
+    for service in (one, other, one):
+        acme.json(*CHARGE, "--service", service)
+    assert spent(acme) == {("USD", "entered"): "9.000000"}

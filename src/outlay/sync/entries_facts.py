@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from hashlib import blake2b
 
 from outlay.clock import midnight
 from outlay.config import check_name
@@ -27,6 +28,7 @@ from outlay.model.money import Money
 from outlay.model.period import Period
 from outlay.model.terms import ENTRY, FeeTerms
 from outlay.sync.entries import ENTERED, Typed, cycles, spread
+from outlay.sync.imports_csv import FIELD_CHARACTERS_MAX
 
 _NAME_MAX = 48
 _ZERO, _WHOLE = Decimal(0), Decimal(100)
@@ -51,7 +53,7 @@ class Cost:
 def charge(cost: Cost, period: Period, *, daily: bool = False) -> list[Typed]:
     """Return a charge for a period; `daily` spreads it over its days."""
     fact = _charge(cost, period, Frequency.ONE_TIME)
-    return [Typed(_dataset("charge", _name_of(cost)), period, spread(fact) if daily else (fact,))]
+    return [_typed("charge", _name_of(cost), period, *(spread(fact) if daily else (fact,)))]
 
 
 def subscription(cost: Cost, first: date, until: date, every: str) -> list[Typed]:
@@ -62,8 +64,8 @@ def subscription(cost: Cost, first: date, until: date, every: str) -> list[Typed
     found = cycles(midnight(first), midnight(until), _MONTHS[every])
     if not found:
         raise ConfigError(f"no {every} of the subscription has begun by {until}", hint="Look at --from and --until.")
-    dataset = _dataset("subscription", _name_of(cost))
-    return [Typed(dataset, period, (_charge(cost, period, Frequency.RECURRING),)) for period in found]
+    name = _name_of(cost)
+    return [_typed("subscription", name, period, _charge(cost, period, Frequency.RECURRING)) for period in found]
 
 
 def invoice(fact: Invoice, day: date, service: str | None) -> list[Typed]:
@@ -78,17 +80,17 @@ def invoice(fact: Invoice, day: date, service: str | None) -> list[Typed]:
         cost = Cost(fact.total, service, description=f"Invoice {fact.number or fact.invoice_id}")
         facts += spread(_charge(cost, fact.period, Frequency.ONE_TIME, fact.invoice_id))
     period = fact.period if service is not None and fact.period is not None else Period.of_day(day)
-    return [Typed(_dataset("invoice", fact.invoice_id), period, tuple(facts))]
+    return [_typed("invoice", fact.invoice_id, period, *facts)]
 
 
 def balance(name: str, fact: Balance, day: date) -> list[Typed]:
     """Return what was left on a day."""
-    return [Typed(_dataset("balance", name), Period.of_day(day), (fact,))]
+    return [_typed("balance", name, Period.of_day(day), fact)]
 
 
 def limit(name: str, fact: Limit, day: date) -> list[Typed]:
     """Return a ceiling as it was on a day."""
-    return [Typed(_dataset("limit", name), Period.of_day(day), (fact,))]
+    return [_typed("limit", name, Period.of_day(day), fact)]
 
 
 def fee_terms(
@@ -125,7 +127,9 @@ def entered_limit(
     scope: str,
     window: str | None,
 ) -> Limit:
-    """Return a ceiling; without a quota it is known to have none."""
+    """Return a ceiling; without a quota it is known to have none. Raises: ConfigError for figures below nothing."""
+    if any(figure is not None and figure < _ZERO for figure in (quota, used)):
+        raise ConfigError("a limit and what is used of it are at least 0", hint="Leave out what is not known.")
     return Limit(
         name=name,
         scope=scope,
@@ -155,6 +159,20 @@ def _charge(cost: Cost, period: Period, frequency: Frequency, invoice_id: str | 
     )
 
 
+def _typed(kind: str, name: str, period: Period, *facts: Fact) -> Typed:
+    """Return a partition of facts whose texts are fit to be shown. Raises: ConfigError."""
+    for fact in facts:
+        for field in fact.__struct_fields__:
+            text = getattr(fact, field)
+            if type(text) is str and not (text.strip() and text.isprintable() and len(text) <= FIELD_CHARACTERS_MAX):
+                option = field.removeprefix("charge_").removesuffix("_name").removesuffix("_id")
+                raise ConfigError(
+                    f"`{option}` is empty, longer than {FIELD_CHARACTERS_MAX} characters, or holds control characters",
+                    hint="Write some words on one line, or leave the option out.",
+                )
+    return Typed(_dataset(kind, name), period, facts)
+
+
 def _name_of(cost: Cost) -> str:
     return cost.name or "-".join(part for part in (cost.service, cost.sku, cost.description) if part)
 
@@ -166,7 +184,11 @@ def _dataset(kind: str, name: str) -> str:
 
 
 def _slug(name: str) -> str:
-    return "".join(_plain(name)).strip("-._")[:_NAME_MAX].strip("-._")
+    """Return a name in the characters of a dataset; what does not fit into them is told apart by its sum."""
+    plain = "".join(_plain(name)).strip("-._")
+    if any(map(str.isalnum, name)) and not 0 < len(plain) <= _NAME_MAX:
+        plain = f"{plain[: _NAME_MAX - 13]}-{blake2b(name.encode(), digest_size=6).hexdigest()}"
+    return plain.strip("-._")
 
 
 def _plain(name: str) -> Iterator[str]:

@@ -20,6 +20,8 @@ from outlay.sync.imports_csv import CSV
 from outlay.sync.imports_files import Content, contents
 
 PROBLEMS_MAX = 100
+_WORKBOOK = "workbook.xml"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def read(path: Path, provider: Provider, *, name: str | None = None, clock: Cloc
     known = forms(provider)
     told = [(each, form) for each in found if (form := _form(each, known)) is not None]
     if not told:
-        raise _unknown(path, provider)
+        raise _unknown(path, found, provider)
     held = list(dict.fromkeys(form for _, form in told))
     if name is not None and len(held) > 1:
         raise ConfigError(
@@ -86,7 +88,13 @@ def _form(content: Content, known: Sequence[Import]) -> Import | None:
     return next((form for form in known if form.identify(content.name, head)), None)
 
 
-def _unknown(path: Path, provider: Provider) -> ConfigError:
+def _unknown(path: Path, found: Sequence[Content], provider: Provider) -> ConfigError:
+    if not any(content.data for content in found):
+        return ConfigError(f"{path.name} holds nothing", hint="Download or save it again.")
+    if any(content.name == _WORKBOOK for content in found):
+        return ConfigError(f"{path.name} is a workbook of a spreadsheet", hint="Save the sheet as CSV, in UTF-8.")
+    if any(content.data.startswith(_UTF_16) for content in found):
+        return ConfigError(f"{path.name} is text in UTF-16", hint="Save it as CSV in UTF-8.")
     listed = "; ".join(f"{form.title} ({form.where})" for form in forms(provider))
     return ConfigError(f"{path.name} is of no form that is known for {provider.title}", hint=f"Known: {listed}")
 

@@ -188,5 +188,7 @@ def _tell(settings: Settings, done: Done) -> None:
         return
     replaced = sum(outcome.state == "replaced" for outcome in done.outcomes)
     if replaced:
-        settings.warn(f"{replaced} partitions said something else before; `outlay history` shows what")
+        settings.warn(
+            f"{replaced} partition{'s' if replaced > 1 else ''} said something else before; `outlay history` shows what"
+        )
     settings.say(f"to take it back: outlay import --withdraw {done.id}")
