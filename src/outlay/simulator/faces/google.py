@@ -3,6 +3,7 @@
 Key:   `google_key.service_account_key(base_url)` is a key file whose token path lies here; its `kind` (the principals
        of google_token) takes roles away. The fixed tokens are "sim-google-token", which may do everything,
        "sim-google-readonly" with the two read-only scopes that budgets and queries refuse, and an API key for prices.
+       A workload pool's subject tokens and who may impersonate are in google_identity.
 Label: "new" has no tables yet, "standard" and "detailed" only that one, "numeric" exact money columns in another order,
        "older" fewer columns, "pages" small pages, "closed" a closed billing account; each also is another customer.
 Quota: 300 calls a minute to Cloud Billing; BigQuery, quotas and budgets are not counted.
