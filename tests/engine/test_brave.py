@@ -24,7 +24,7 @@ from outlay.providers.brave.metering import METERING
 from outlay.providers.brave.windows import FREE
 from outlay.providers.metering import Metered, Seen
 from outlay.simulator import FACES, Simulator, World
-from outlay.simulator.worlds.brave import BraveAccount
+from outlay.simulator.worlds.brave import MONTH, BraveAccount, Subscription
 from outlay.sync.metered import settle
 from outlay.wire.refusals import Said, declared
 
@@ -337,6 +337,20 @@ def test_a_day_without_a_reading_and_a_month_that_begins_are_gaps(bench: Make) -
         assert {each.why for each in asked.incomplete} == {"reading_missed", "counter_reset"}
         assert usage(ledger, Query(**span), clock=one.clock).incomplete == (), "it is in no sum that could lack it"
         assert status(ledger, clock=one.clock).rows[0].trouble == ()
+
+
+def test_another_allowance_is_another_counter(bench: Make) -> None:
+    """What a plan's change does to the counter is not documented: that day is a gap, and the next is told."""
+    one = brave(bench, 7, "capped", probe="free")
+    one.sync()
+    for _ in range(2):
+        later(one, 1)
+        subscription = account(one).capped
+        changed = Subscription(subscription.plan, ((1, 1), (subscription.month + 5_000, MONTH)))
+        account(one).subscriptions["capped"] = account(one).capped = changed
+        Watcher(one, "capped").call(GETS[0])
+        one.sync()
+    assert (by_counter(one), gaps(one)) == ({"11-24": 1}, {"11-23": "counter_reset"})
 
 
 def test_a_subscription_without_a_cap_has_no_counter(bench: Make) -> None:

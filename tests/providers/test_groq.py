@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from outlay.model.metering import METERS
 from outlay.providers.groq import PROVIDER
-from outlay.providers.groq.limits import duration
+from outlay.providers.groq.limits import COMPLETION, duration
 from outlay.providers.groq.metering import METERING
 from outlay.providers.metering import UNCOUNTED, Counted, Metered, Seen
 
@@ -67,6 +67,15 @@ def test_a_streams_usage_is_counted_once_wherever_it_stands(last: dict[str, Any]
     """It may stand in `usage`, in `x_groq.usage` or in both; where cached tokens lay is no usage."""
     chunks = ({"model": "m", "usage": None}, {"model": "m", "choices": [], **last})
     assert [each.quantities for each in counted(*chunks)] == [WHOLE]
+
+
+def test_a_later_word_on_where_cached_tokens_lay_takes_no_usage_away() -> None:
+    """A chunk that tells of caches alone is no usage of nothing, whichever chunk it is."""
+    where = {"model": "m", "x_groq": {"usage": {"dram_cached_tokens": 5, "sram_cached_tokens": 1}}}
+    told = {"model": "m", "usage": USAGE}
+    for chunks in ((told, where), (where, told)):
+        assert [each.quantities for each in counted(*chunks)] == [WHOLE]
+    assert [each.quantities for each in counted(where)] == [UNCOUNTED]
 
 
 def test_a_stream_that_broke_off_is_a_request_of_unknown_size() -> None:
@@ -177,6 +186,13 @@ def test_spans_are_read_as_go_writes_them(text: str, seconds: str | None) -> Non
     """Hours to nanoseconds, fractions included; anything else is unknown and not zero."""
     found = duration(text)
     assert found == (None if seconds is None else timedelta(microseconds=int(Decimal(seconds) * 1_000_000)))
+
+
+def test_a_probe_asks_for_the_least_that_there_is() -> None:
+    """A model, one token of a prompt and one of an answer: what it costs is the user's money."""
+    body = dict(COMPLETION.body or {})
+    assert body == {"model": "", "messages": ({"role": "user", "content": "1"},), "max_completion_tokens": 1}
+    assert COMPLETION.body_options == {"model": "probe"}
 
 
 def test_paths_are_told_apart() -> None:
