@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
@@ -14,15 +16,18 @@ from msgspec.structs import replace
 
 from outlay import export
 from outlay.analysis import Query, spend, status
+from outlay.config import Config
 from outlay.errors import Exit
 from outlay.model.basis import Basis
 from outlay.model.money import Money
 from outlay.model.period import Period
 from outlay.model.terms import FeeTerms
 from outlay.simulator.worlds.lemonsqueezy import COUNTED, LemonSqueezyAccount, Sale
-from outlay.sync import engine, replay
+from outlay.store import Ledger
+from outlay.sync import engine, entries, replay
 from outlay.sync.entries import state_typed, withdraw
 from outlay.sync.entries_facts import Cost, charge, fee_terms
+from store.making import processes
 
 LIVE = "sim-lemonsqueezy-live"
 ONLY: dict[str, Any] = {"providers": ("lemonsqueezy",), "keys": {"lemonsqueezy": LIVE}}
@@ -128,6 +133,61 @@ def test_syncs_and_replays_bring_them_up_to_date(bench: Make) -> None:
     report = one.sync()
     assert estimates(one) == dollars(one, "5", "0.50") != old
     assert any(each.restated for each in report.connections[0].datasets if each.dataset == "estimated_fees")
+
+
+def sync_and_die(config: Config, environ: dict[str, str], now: datetime) -> None:
+    """Sync and be killed when what was sold is committed and what it costs is to be worked out."""
+    vars(engine)["settle"] = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    with Ledger.open(config.home, clock=lambda: now) as ledger:
+        engine.run(config, ledger, settings=engine.Settings(clock=lambda: now, environ=environ))
+
+
+def overtaken(one: Any) -> set[date]:
+    """Return the days whose estimates an answer says to be old."""
+    query = Query(from_=one.first, to=TODAY + timedelta(days=1))
+    with one.ledger() as ledger:
+        found = [gap for gap in spend(ledger, query, clock=one.clock).incomplete if gap.why == "not_synced"]
+    assert {gap.dataset for gap in found} <= {"estimated_fees"}
+    return {gap.period[0] + timedelta(days=n) for gap in found for n in range((gap.period[1] - gap.period[0]).days)}
+
+
+def test_a_sync_killed_before_its_estimates_leaves_them_said_to_be_old(bench: Make) -> None:
+    """Answers say so at once, and the next sync works them out although nothing changed at the vendor."""
+    one = bench(7, **ONLY)
+    enter(one, "5", "0.50")
+    one.sync()
+    assert overtaken(one) == set()
+    old, day = estimates(one), next(sale.at.date() for sale in payments(one))
+    one.world.restate("lemonsqueezy", day, "up")
+    one.clock_ahead += timedelta(minutes=1)
+    child = processes().Process(target=sync_and_die, args=(one.config(), one.environ(), one.clock()))
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    assert estimates(one) == old != dollars(one, "5", "0.50")
+    assert day in overtaken(one)
+    one.clock_ahead += timedelta(minutes=1)
+    report = one.sync()
+    assert not any(each.restated for each in report.connections[0].datasets if each.dataset != "estimated_fees")
+    assert estimates(one) == dollars(one, "5", "0.50")
+    assert overtaken(one) == set()
+
+
+def test_terms_that_broke_off_before_the_estimates_are_said(bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Estimates at terms that are no longer the last are old, until they are worked out."""
+    one = bench(7, **ONLY)
+    enter(one, "5", "0.50")
+    one.sync()
+    one.clock_ahead += timedelta(minutes=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(entries, "settle", lambda *_: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            enter(one, "6", "0.50")
+    assert estimates(one) == dollars(one, "5", "0.50")
+    assert {key[0] for key in estimates(one)} <= overtaken(one)
+    one.sync()
+    assert estimates(one) == dollars(one, "6", "0.50")
+    assert overtaken(one) == set()
 
 
 def test_a_replay_that_restates_sales_restates_fees(bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:

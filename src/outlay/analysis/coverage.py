@@ -8,6 +8,7 @@ from functools import cache
 
 import msgspec
 
+from outlay.analysis import overtaken
 from outlay.analysis.answer import Incomplete
 from outlay.analysis.query import Query
 from outlay.clock import Clock, day_of, midnight, month_start
@@ -142,7 +143,7 @@ def spans(ledger: Ledger) -> Iterator[Span]:
     Read as plain numbers: a ledger of years holds tens of thousands of partitions, and every answer asks for them.
     """
     run: list[Standing] = []
-    for row in ledger.standing():
+    for row in overtaken.marked(ledger.standing(), NOT_SYNCED):
         if run and (run[-1][:4] != row[:4] or run[-1].end != row.start or _unfinished(run[-1]) != _unfinished(row)):
             yield _span(run)
             run = []
