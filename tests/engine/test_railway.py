@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from engine.conftest import Bench
+from outlay.analysis import budgets, limits
 from outlay.analysis.query import Query
 from outlay.analysis.reconcile import mismatches
+from outlay.cli.ceilings import subject
 from outlay.simulator import Simulator, World
 from outlay.simulator.faces.base import Quota
 from outlay.sync import replay
@@ -142,6 +144,20 @@ def test_dollars_cents_and_signs(bench: Make) -> None:
         assert (total, status) == (Decimal(said["total"]) / 100, said["status"] or "unknown")
         assert start.day == 8
     assert invoices["sub_main/next"][1] == "upcoming"
+
+
+def test_whose_limit_it_is_has_a_name(bench: Make) -> None:
+    """A person with two workspaces reads their names beside limits and budgets, and not ids of 36 characters."""
+    one = optioned(bench, ACCOUNT)
+    one.sync()
+    workspaces = one.world.account("railway").workspaces.values()
+    with one.ledger() as ledger:
+        for answer in (limits(ledger, clock=one.clock), budgets(ledger, clock=one.clock)):
+            assert answer.rows
+            assert answer.names == {workspace.id: workspace.name for workspace in workspaces}
+            assert {subject(row, answer.names).partition(" · ")[2] for row in answer.rows} == {
+                workspace.name for workspace in workspaces
+            }
 
 
 def test_requests_left_are_read_from_headers(bench: Make, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from outlay.analysis.answer import Answer, Listed
 from outlay.analysis.coverage import Coverage, gaps_of
 from outlay.analysis.months import bounded, month_spend
+from outlay.analysis.naming import names_of_scopes
 from outlay.analysis.query import CHARGES, TAG, Query
 from outlay.analysis.readings import latest_reading, used_percent
 from outlay.clock import Clock, system_clock
@@ -77,12 +78,14 @@ def budgets(ledger: Ledger, query: Query | None = None, *, clock: Clock = system
     query = query or Query()
     first, to = query.period(clock)
     coverage = Coverage.of(ledger, query, clock)
+    rows = budget_rows(ledger, query, coverage, clock)
     return Answer(
         from_=first,
         to=to,
         by=(),
-        rows=budget_rows(ledger, query, coverage, clock),
+        rows=rows,
         incomplete=gaps_of(coverage, query, (Budget,), clock),
+        names=names_of_scopes(ledger, (row.scope for row in rows)),
         columns=BudgetRow.shown,
     )
 

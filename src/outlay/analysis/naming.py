@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from outlay.analysis.answer import Grouped, named
 from outlay.store import Ledger
@@ -17,6 +17,12 @@ def names_for(ledger: Ledger, by: Sequence[str], rows: Sequence[Grouped]) -> dic
         return {}
     ids = {row.dimensions[dimension] for row in rows for dimension in dimensions}
     return named(ids, all_names(ledger))
+
+
+def names_of_scopes(ledger: Ledger, scopes: Iterable[str], more: Iterable[str | None] = ()) -> dict[str, str]:
+    """Return the names of what limits or budgets bound, `workspace:w1` and the like, and of `more` ids."""
+    ids = {id_ for scope in scopes if (id_ := scope.partition(":")[2])} | {id_ for id_ in more if id_}
+    return named(ids, all_names(ledger)) if ids else {}
 
 
 def all_names(ledger: Ledger) -> dict[str, str]:

@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 import msgspec
 
 from outlay.analysis import lapse
-from outlay.analysis.answer import Answer, Listed, named
+from outlay.analysis.answer import Answer, Listed
 from outlay.analysis.coverage import Coverage, gaps_of
 from outlay.analysis.months import MonthSpend, bounded, month_spend
-from outlay.analysis.naming import all_names
+from outlay.analysis.naming import names_of_scopes
 from outlay.analysis.query import Condition, Query
 from outlay.clock import Clock, day_of, midnight, month_start, next_month, system_clock
 from outlay.errors import ConfigError
@@ -204,7 +204,7 @@ def limits(ledger: Ledger, query: Query | None = None, *, clock: Clock = system_
         by=(),
         rows=rows,
         incomplete=gaps_of(coverage, query, (Limit,), clock),
-        names=named((row.sub_account_id for row in rows), all_names(ledger)) if rows else {},
+        names=names_of_scopes(ledger, (row.scope for row in rows), (row.sub_account_id for row in rows)),
         columns=LimitRow.shown,
     )
 
