@@ -114,7 +114,7 @@ def billed(found: list[Charge | Usage | Problem]) -> Decimal:
     return sum((each.billed_cost.amount for each in found if isinstance(each, Charge)), Decimal(0))
 
 
-def credit(kind: str, amount: float) -> dict[str, Any]:
+def credit(kind: str | None, amount: float) -> dict[str, Any]:
     """Return one credit."""
     return {"amount": amount, "type": kind}
 
@@ -132,13 +132,23 @@ def test_two_credits_do_not_count_a_cost_twice() -> None:
     assert (charge.details["credits.DISCOUNT"], charge.details["credits.FREE_TIER"]) == ("-3", "-2")
 
 
-def test_promotions_stand_apart_and_the_sum_is_the_same() -> None:
-    """Money that was granted is a credit of its own; every other credit lowers its line; unheard-of types too."""
+def test_two_credits_of_one_type_both_count() -> None:
+    """Two discounts of one row are both in its net, as are those of the other rows of its day."""
     found = summed(
-        line(cost=10, credits=[credit("PROMOTION", -4.0), credit("DISCOUNT", -1.0), credit("TOMORROW", -2.0)])
+        line(cost=10, credits=[credit("DISCOUNT", -3.0), credit("DISCOUNT", -2.0)]),
+        line(cost=1, credits=[credit("DISCOUNT", -0.25)]),
     )
+    [charge] = [each for each in found if isinstance(each, Charge)]
+    assert charge.billed_cost.amount == Decimal("5.75")
+    assert (charge.details or {})["credits.DISCOUNT"] == "-5.25"
+
+
+def test_promotions_stand_apart_and_the_sum_is_the_same() -> None:
+    """Money that was granted is a credit of its own; any other lowers its line: of unheard-of types, of none."""
+    given = (("PROMOTION", -4.0), ("DISCOUNT", -1.0), ("TOMORROW", -2.0), (None, -0.5))
+    found = summed(line(cost=10, credits=[credit(kind, amount) for kind, amount in given]))
     amounts = {str(each.charge_category): each.billed_cost.amount for each in found if isinstance(each, Charge)}
-    assert amounts == {"Usage": 7, "Credit": -4}
+    assert amounts == {"Usage": Decimal("6.5"), "Credit": -4}
 
 
 def test_sums_of_binary_floats_are_decimal() -> None:
