@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -161,3 +162,41 @@ def test_a_newer_table_is_refused(home: Path, ledger: Ledger, monkeypatch: pytes
             later.query("SELECT * FROM charges")
         with pytest.raises(LedgerVersionError):
             later.commit(ACCOUNT, [costs(0, 2)])
+
+
+@pytest.fixture
+def two_moments(home: Path, tmp_path: Path) -> Any:
+    """Give a function that puts the state or the tables of an earlier moment beside the others of a later one."""
+
+    def mixed(back: str) -> Ledger:
+        with opened(home) as ledger:
+            ledger.commit(ACCOUNT, [costs(0, 1)])
+        shutil.copytree(home, tmp_path / "earlier")
+        with opened(home) as ledger:
+            ledger.commit(ACCOUNT, [costs(1, 1), costs(0, 2)])
+            assert ledger.verify().problems == ()
+        if back == "state":
+            for path in home.glob("state.sqlite*"):
+                path.unlink()
+            shutil.copyfile(tmp_path / "earlier" / "state.sqlite", home / "state.sqlite")
+        else:
+            shutil.rmtree(home / "ledger")
+            shutil.copytree(tmp_path / "earlier" / "ledger", home / "ledger")
+        return opened(home)
+
+    return mixed
+
+
+@pytest.mark.parametrize(("back", "digests"), [("state", ["alpha-0-v2", "alpha-1-v1"]), ("tables", ["alpha-0-v1"])])
+def test_state_and_tables_of_different_moments_are_told_and_brought_in_step(
+    two_moments: Any, back: str, digests: list[str]
+) -> None:
+    """Verifying says so, and rebuilding believes the tables: what they lack counts as never fetched."""
+    with two_moments(back) as ledger:
+        before = truth(ledger)
+        (problem,) = ledger.verify().problems
+        assert "2 partitions of alpha: run `outlay maintain rebuild`" in problem
+        assert ledger.rebuild() == len(digests)
+        assert [known.digest for known in ledger.committed("alpha").values()] == digests
+        assert ledger.verify().problems == ()
+        assert truth(ledger) == before

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -134,3 +135,29 @@ def test_any_course_of_events_ends_in_the_same_ledger(tmp_path: Path, seed: int)
                 settled(ledger)
         settled(ledger)
         assert costs(ledger) == whole
+
+
+@pytest.mark.parametrize("back", [0, 1])
+def test_tables_of_an_earlier_moment_get_their_metered_days_back(
+    ledger: Ledger, home: Path, tmp_path: Path, back: int
+) -> None:
+    """Days that the tables lack, or hold as they were before, are committed again from their totals."""
+    take(ledger, event("before", at=YESTERDAY - timedelta(days=1)))
+    settled(ledger)
+    if back:
+        take(ledger, event("a", at=YESTERDAY))
+        settled(ledger)
+    shutil.copytree(home / "ledger", tmp_path / "ledger")
+    take(ledger, event("b", at=YESTERDAY), event("c"))
+    settled(ledger)
+    whole = costs(ledger)
+    ledger.close()
+    shutil.rmtree(home / "ledger")
+    (tmp_path / "ledger").rename(home / "ledger")
+    with Ledger.open(home, clock=clock) as mixed:
+        assert len(mixed.verify().problems) == 1
+        mixed.rebuild()
+        report = settled(mixed)
+        assert report.connections[0].state == "ok"
+        assert costs(mixed) == whole
+        assert mixed.verify().problems == ()

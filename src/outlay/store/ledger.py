@@ -271,6 +271,15 @@ class Ledger:
 
         return verify(self.tables, self.reader, self.state)
 
+    def rebuild(self) -> int:
+        """Build what the state database knows of partitions again from the tables; return how many there are.
+
+        Raises: StoreError.
+        """
+        from outlay.store.rebuild import rebuild
+
+        return rebuild(self.state, self.tables)
+
     def backup(self, to: Path) -> None:
         """Copy the ledger as it is now into an empty folder, while others go on writing.
 

@@ -9,6 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from outlay.model.batch import LACKS
+from outlay.model.metering import METERED
 from outlay.store import marks, metering, tokens  # noqa: F401 - their tables are part of the state
 from outlay.store.delta import Tables
 from outlay.store.faults import storing
@@ -17,6 +18,8 @@ from outlay.store.state import State, engine, meta, metadata, micros, partitions
 from outlay.store.version import HEAD, TABLE, refuse_newer
 
 _TABLES_ID = "batches_table_id"
+_DAY = 86_400_000_000
+_DAY_KEY = ("connection", "provider", "day")
 _Key = tuple[str, str, int, int]
 
 
@@ -44,6 +47,15 @@ def _match(state: State, store: Tables) -> None:
     known = state.read(sa.select(meta.c.value).where(meta.c.key == _TABLES_ID))
     if not known or known[0].value != table_id:
         _build(state, store, table_id)
+
+
+def rebuild(state: State, store: Tables) -> int:
+    """Build the partitions again from the tables; return how many there are.
+
+    Raises: StoreError.
+    """
+    batches = store.get("batches") or store.create("batches")
+    return _build(state, store, str(batches.metadata().id))
 
 
 def _migrate(state: State) -> None:
@@ -74,8 +86,11 @@ class _Found(msgspec.Struct):
     batch_ids: set[str] = msgspec.field(default_factory=set)
 
 
-def _build(state: State, store: Tables, table_id: str) -> None:
-    """Fill the partitions from the record of batches; facts that no record explains are marked to be fetched again."""
+def _build(state: State, store: Tables, table_id: str) -> int:
+    """Fill the partitions from the record of batches; facts that no record explains are marked to be fetched again.
+
+    Metered days that the tables do not hold as they were last committed are due again.
+    """
     found: dict[_Key, _Found] = {}
     for row in _latest(store):
         key = (row["connection"], row["dataset"], micros(row["period_start"]), micros(row["period_end"]))
@@ -89,6 +104,14 @@ def _build(state: State, store: Tables, table_id: str) -> None:
         connection.execute(sa.delete(marks.marks))
         state.upsert(connection, partitions, values)
         state.upsert(connection, meta, [{"key": _TABLES_ID, "value": table_id}])
+        for metered in connection.execute(sa.select(metering.days)).all():
+            known = found.get((metered.connection, METERED, metered.day, metered.day + _DAY))
+            held = None if known is None or known.batch is None else known.batch["digest"]
+            before, _, after = (metered.sealed or "").rpartition(" ")
+            if held is None or (held == before and held != after):
+                same = sa.and_(*(metering.days.c[name] == getattr(metered, name) for name in _DAY_KEY))
+                connection.execute(sa.update(metering.days).where(same).values(settled=None))
+    return len(values)
 
 
 def _latest(store: Tables) -> list[dict[str, Any]]:

@@ -76,6 +76,8 @@ def verify(store: Tables, reader: Reader, state: State) -> Verified:
             problems.append(f"{name}: {error.message}")
     if not problems:
         problems += _unexplained(reader, state)
+        # Asked twice: a commit between the two questions of one round makes them differ, and not in the next.
+        problems += sorted(_astray(reader, state) & _astray(reader, state))
     return Verified(files=files, rows=rows, problems=tuple(problems))
 
 
@@ -121,3 +123,32 @@ def _unexplained(reader: Reader, state: State) -> list[str]:
         for connection, dataset, batch_id, have, said in found.rows
         if (connection, dataset) not in half
     ]
+
+
+def _astray(reader: Reader, state: State) -> set[str]:
+    """Return the connections of which state and tables are of different moments, as when one of them was restored."""
+    columns = "connection, dataset, epoch_us(period_start), epoch_us(period_end), batch_id, sequence"
+    last = "PARTITION BY connection, dataset, period_start, period_end ORDER BY sequence DESC"
+    sql = f"SELECT {columns} FROM batches QUALIFY row_number() OVER ({last}) = 1"
+    recorded = {tuple(row[:4]): (row[4], row[5]) for row in reader.query(sql).rows}
+    held = {
+        (row.connection, row.dataset, row.period_start, row.period_end): row
+        for row in state.read(sa.select(partitions))
+    }
+    apart: dict[str, int] = {}
+    newest: dict[str, int] = {}
+    for key, row in held.items():
+        batch_id, sequence = recorded.get(key, (None, 0))
+        if not row.writing and row.batch_id != batch_id:
+            apart[row.connection] = apart.get(row.connection, 0) + 1
+        elif batch_id is not None:
+            newest[row.connection] = max(sequence, newest.get(row.connection, 0))
+    for key, (_, sequence) in recorded.items():
+        # An older one that is not held was taken in by a wider partition.
+        if key not in held and sequence > newest.get(key[0], -1):
+            apart[key[0]] = apart.get(key[0], 0) + 1
+    return {
+        f"the state database and the tables are of different moments in {count} partitions of {connection}: "
+        "run `outlay maintain rebuild`"
+        for connection, count in apart.items()
+    }

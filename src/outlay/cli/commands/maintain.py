@@ -55,6 +55,18 @@ def verify(settings: Settings) -> None:
         raise click.exceptions.Exit(int(Exit.STORE))
 
 
+@maintain.command(epilog="outlay maintain rebuild")
+@pass_settings
+def rebuild(settings: Settings) -> None:
+    """Bring the state database in step with the tables, where one of them was put back from another day.
+
+    Let no sync run meanwhile. Nothing in the tables changes; what they lack is fetched by the next sync.
+    """
+    with open_ledger(settings, settings.load()) as ledger:
+        count = ledger.rebuild()
+    settings.say(f"the state database is in step with the tables: {count} partitions")
+
+
 @maintain.command(epilog="outlay maintain backup ~/backups/outlay")
 @click.argument("folder", type=_FOLDER)
 @pass_settings
