@@ -12,11 +12,12 @@ import msgspec
 import pytest
 import sqlglot
 
-from outlay.model.facts import Charge, Usage
+from outlay.model.facts import Charge, Name, Usage
 from outlay.model.period import Period
 from outlay.model.problem import Problem, Severity
 from outlay.providers.base import Ask
-from outlay.providers.google import export, gemini, patience
+from outlay.providers.google import export, gemini, patience, prices
+from outlay.providers.google.accounts import Amount
 from outlay.providers.google.bigquery import Cell, Result, Row
 from outlay.providers.google.export import DETAILED, FOCUS, STANDARD, Table
 from outlay.providers.google.rows import charges
@@ -319,6 +320,29 @@ def test_a_sku_tells_model_and_direction(text: str, model: str | None, meter: st
     found = gemini.told(gemini.GEMINI_API, text)
     assert (found.model, found.meter, found.service_tier) == (model, meter, tier)
     assert gemini.told("6F81-5844-456A", text) == gemini.Told()
+
+
+@pytest.mark.parametrize(("units", "nanos"), [("1", -1), ("-1", 1), ("0.5", 0), ("1", 10**9), (None, -(10**9))])
+def test_money_whose_parts_contradict_each_other_is_none(units: str | None, nanos: int) -> None:
+    """Units and billionths have one sign, units are whole, and billionths are fewer than a unit."""
+    with pytest.raises(ValueError, match="are no amount"):
+        Amount("USD", units, nanos).exactly()
+    assert Amount("USD", "-1", -750_000_000).exactly() == Decimal("-1.75")
+    assert Amount("USD", None, 1).exactly() == Decimal("0.000000001")
+
+
+def test_the_latest_price_of_a_timeline_holds() -> None:
+    """A SKU whose price changed within the month costs what it costs now, by the token."""
+    spans = [
+        {"effectiveTime": day, "pricingExpression": {
+            "usageUnit": "count", "displayQuantity": 1_000_000,
+            "tieredRates": [{"startUsageAmount": 0, "unitPrice": {"currencyCode": "USD", "nanos": nanos}}]}}
+        for day, nanos in (("2026-11-01T00:00:00Z", 300), ("2026-11-09T00:00:00Z", 250))
+    ]  # fmt: skip
+    text = msgspec.json.encode({"skus": [{"skuId": "SKU-1", "description": "words", "pricingInfo": spans}]})
+    [name] = prices.skus(msgspec.json.decode(text, type=prices.Skus), ASK)
+    assert isinstance(name, Name)
+    assert name.name == "words: 0.00000025 USD per count"
 
 
 def refused(*details: Mapping[str, Any]) -> bytes:

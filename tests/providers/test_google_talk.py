@@ -147,6 +147,12 @@ def test_the_mark_is_the_newest_export_time_of_each_table() -> None:
     _, changed = talked([LISTED, SEEN, ESTIMATE, told], OPTIONS, bigquery.changes, None)
     assert changed.days == {date(2026, 11, 2)}
     assert changed.mark == f'{{"{table().name}":1795316400123456}}'
+    older = {"jobComplete": True, "totalRows": "2", "rows": [
+        {"f": [{"v": table().name}, {"v": day}, {"v": exported}]}
+        for day, exported in (("2026-11-03", "1795316400123999"), ("2026-11-04", "1795316400000000"))
+    ]}  # fmt: skip
+    _, later = talked([LISTED, SEEN, ESTIMATE, older], OPTIONS, bigquery.changes, changed.mark)
+    assert later.mark == f'{{"{table().name}":1795316400123999}}'
     nothing = {"jobComplete": True, "totalRows": "0"}
     steps, again = talked([LISTED, SEEN, ESTIMATE, nothing], OPTIONS, bigquery.changes, changed.mark)
     assert (again.days, again.mark) == (frozenset(), changed.mark)
