@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from outlay.redaction import redactor
 from outlay.simulator.faces.google_identity import AUDIENCE, SUBJECT, SUBJECT_TYPE
-from outlay.simulator.faces.google_token import REFRESH_TOKEN
+from outlay.simulator.faces.google_token import REFRESH_TOKEN, SCOPE
 from outlay.simulator.faces.google_token import TOKENS as GIVEN
 from outlay.simulator.google_key import DOMAIN, service_account_key
 
@@ -126,6 +130,50 @@ def test_adc(kind: str, bench: Make, tmp_path: Path, caplog: pytest.LogCaptureFi
     one.environ = lambda: environ
     one.credentials = lambda: {one.keys["google"]}
     right_and_unseen(one, caplog)
+
+
+class Machine(BaseHTTPRequestHandler):
+    """The metadata server of a machine of Google's: plain http, asked with a header of its own."""
+
+    def do_GET(self) -> None:
+        """Answer the account's description or a token for the scopes asked for."""
+        address = urlsplit(self.path)
+        account, _, what = address.path.removeprefix("/computeMetadata/v1/instance/service-accounts/").partition("/")
+        given = self.headers.get("Metadata-Flavor") == "Google" and account == "default"
+        body: dict[str, Any] = {"email": READER, "aliases": ["default"], "scopes": []}
+        if what == "token":
+            texts = parse_qs(address.query)["scopes"][0].split(",")
+            scopes = frozenset(text.removeprefix(SCOPE) for text in texts)
+            token = GIVEN.give("reader", "", scopes, datetime(2026, 11, 22, 12, tzinfo=UTC))
+            body = {"access_token": token, "expires_in": 3599, "token_type": "Bearer"}
+        self.send_response(200 if given else 403)
+        self.send_header("Metadata-Flavor", "Google")
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode() if given else b"{}")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+        """Say nothing."""
+
+
+def test_the_machines_own_identity(
+    bench: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is no file `adc:` asks the machine it runs on, over plain http, with the scopes of each interface."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Machine) as machine:
+        host = f"127.0.0.1:{machine.server_address[1]}"
+        monkeypatch.setattr("google.auth.compute_engine._metadata._GCE_METADATA_HOST", host)
+        serving = Thread(target=machine.serve_forever, kwargs={"poll_interval": 0.05})
+        serving.start()
+        one = made(bench, lambda _: {})
+        one.changes["google"]["credential"] = "adc:"
+        one.environ = lambda: {"CLOUDSDK_CONFIG": str(tmp_path / "none")}
+        one.credentials = lambda: {"sim-google-reader-"}
+        try:
+            right_and_unseen(one, caplog)
+        finally:
+            machine.shutdown()
+            serving.join()
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,8 @@ class GoogleRequest(transport.Request):
         url, sent = self._instead.get(url, url), dict(headers or {})
         content = body.encode() if isinstance(body, str) else body
         tokens = _tokens(content, sent)
-        if content or tokens:
-            # What carries nothing may be plain: a machine's own metadata server speaks no TLS.
+        if tokens:
+            # What carries no secret may be plain: a machine's own metadata server speaks no TLS.
             check_scheme(url, allow_http=self._allow_http, what="an address that the Google credential names")
         self._hide(tokens)
         try:
