@@ -114,6 +114,17 @@ def test_401_on_the_metrics_alone_is_not_a_wrong_key(bench: Make) -> None:
     assert ("metrics", "not_offered", "note") in problems(report)
 
 
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_samples_that_are_refused_though_their_names_are_listed_are_told(status: int, bench: Make) -> None:
+    """The feature is there, so a refusal is something to repair and no sign that nothing was used."""
+    one = groq(bench)
+    path = "/v1/metrics/prometheus/api/v1/query_range"
+    one.simulator.faults.add("server_error", provider="groq", path=path, status=status, times="forever")
+    found = problems(one.sync())
+    assert {code for dataset, code, _ in found if dataset == "usage"} == {"permission_missing"}
+    assert one.rows("SELECT count(*) FROM batches WHERE dataset = 'usage'") == [(0,)]
+
+
 def test_a_feature_that_ends_is_noted_and_its_days_stay(bench: Make) -> None:
     """When the metrics are no longer offered, what was read of earlier days is kept."""
     one = groq(bench)
