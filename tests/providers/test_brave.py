@@ -174,6 +174,12 @@ def test_windows_are_those_of_the_policy(parts: list[tuple[int, int, int]], comm
         assert limit.resets_at == NOW + timedelta(seconds=reset)
 
 
+def test_the_monthly_credit_is_five_dollars_unless_an_option_says_otherwise() -> None:
+    """What Brave documents for every plan; it is an estimate all the same."""
+    assert METERING.credit is not None
+    assert (METERING.credit.amount, METERING.credit.option) == (Money(Decimal(5), "USD"), "monthly_credit")
+
+
 def test_two_windows_of_one_length_are_left_out() -> None:
     """Which of the two holds nobody knows, and one would stand in the place of the other."""
     twice = {
