@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from outlay.simulator import World
+from engine.conftest import TODAY, Bench
+from outlay.errors import Exit
+from outlay.simulator import FACES, Simulator, World
 
 SEEDS = (1, 7, 42)
 TOKENS = """CASE SkuMeter
@@ -171,3 +175,16 @@ def test_a_restated_day_is_replaced_whole(provider: str, kind: str, bench: Calla
             changes = [row for row in ledger.history(connection=provider) if row.before is not None]
         assert changes
         assert Decimal(0) not in {before, after}
+
+
+def test_a_day_that_ends_while_it_is_synced(tmp_path: Path) -> None:
+    """Past midnight a live world has nothing of its next day to tell, and refuses nobody who asks for it."""
+    now = [datetime.combine(TODAY, time(23, 59, 59), UTC)]
+    world = World(3, TODAY, 6, clock=lambda: now[0])
+    with Simulator(world, quotas=dict.fromkeys(FACES)) as simulator:
+        one = Bench(simulator, tmp_path / "home", days=4)
+        assert one.sync().exit is Exit.DONE
+        now[0] += timedelta(seconds=2)
+        report = one.sync()
+        assert report.exit is Exit.DONE, report.to_json()
+        assert one.right()

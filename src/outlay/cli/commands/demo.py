@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from outlay.providers.base import Provider
     from outlay.simulator import Simulator
 
-DAYS = 90
+DAYS, WORLD_DAYS = 90, 120
 
 
 @click.command(
@@ -47,11 +48,19 @@ def demo(settings: Settings, *, no_serve: bool, seed: int) -> None:
     from outlay.simulator import FACES, Simulator, World
 
     with _folder(settings) as home:
-        with Simulator(World.live(seed)) as simulator:
+        today = settings.today
+        # The world ends with the day it is made on: a demo at midnight asks for nothing after it.
+        last = datetime.combine(today, time.max, UTC)
+
+        def clock() -> datetime:
+            return min(settings.clock(), last)
+
+        with Simulator(World(seed, today, WORLD_DAYS, clock=clock)) as simulator:
             providers = _providers()
             keys = {_variable(provider): next(iter(FACES[provider.id].keys)) for provider in providers}
             environ = {**_without_ours(settings), **keys}
-            inside = replace(settings, home=home, config=home / "outlay.toml", environ=environ)
+            config = home / "outlay.toml"
+            inside = replace(settings, home=home, config=config, environ=environ, clock=clock)
             _configure(inside, simulator, providers)
             settings.say(f"{len(providers)} simulated vendors at {simulator.url}; syncing {DAYS} days over HTTP")
             from outlay.sync.plan import Span

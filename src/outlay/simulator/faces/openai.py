@@ -61,7 +61,8 @@ def _window(ask: Ask, seconds: int) -> tuple[int, int]:
     assert end is not None
     if start < 0 or end <= start:
         raise Refusal(400, "Invalid time range: 'end_time' must be greater than 'start_time'.", param="end_time")
-    if end > max(now, epoch(ask.world.today) + _DAY):
+    # The clock of a live world goes on past the day it was made on.
+    if end > epoch(max(ask.now.date(), ask.world.today)) + _DAY:
         raise Refusal(400, "Invalid 'end_time': it must not be in the future.", param="end_time")
     return start // seconds * seconds, -(-end // seconds) * seconds
 
