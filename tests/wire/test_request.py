@@ -40,6 +40,7 @@ def test_a_request_says_everything_but_the_key() -> None:
     assert request.headers["x-beta"] == "costs-2"
     assert request.headers["vendor-version"] == "3"
     assert request.headers["accept"] == "application/json"
+    assert request.headers["accept-encoding"] == "gzip"
     assert request.headers["user-agent"].startswith("outlay/")
     assert "authorization" not in request.headers
     assert request.target.startswith("/orgs/a%2Fb%20%C3%BC/costs?group_by%5B%5D=project&group_by%5B%5D=line&limit=7")

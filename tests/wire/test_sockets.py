@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import logging
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -73,6 +74,16 @@ def test_pages_over_a_socket(httpserver: HTTPServer) -> None:
     request = asked(httpserver)[0]
     assert request.headers["authorization"] == f"Bearer {KEY}"
     assert request.args.to_dict() == {"limit": "7", "start_time": "1793491200", "end_time": "1794096000"}
+
+
+def test_a_page_may_come_packed(httpserver: HTTPServer) -> None:
+    """Packed pages are asked for, and what is kept of one is the text in it."""
+    packed = gzip.compress(page("1.10").content)
+    httpserver.expect_request("/v1/costs").respond_with_data(packed, headers={"Content-Encoding": "gzip"})
+    answers = asyncio.run(collect(wire(None, Time(), base_url=httpserver.url_for(""))))
+    assert amounts(answers) == ["1.10"]
+    assert answers[0].payload.body == page("1.10").content
+    assert asked(httpserver)[0].headers["accept-encoding"] == "gzip"
 
 
 def test_429_then_a_page_over_a_socket(httpserver: HTTPServer) -> None:

@@ -92,6 +92,7 @@ def test_a_stream_is_asked_for_as_one() -> None:
     server = Server(lambda: Endless([SAID]))
     asked(server)
     assert server.asked[0].headers["accept"] == "text/event-stream"
+    assert "accept-encoding" not in server.asked[0].headers
     plain = build(VENDOR, endpoint_with(), {}, PERIOD)
     assert plain.headers["accept"] == "application/json"
 

@@ -77,6 +77,8 @@ def build(
         params += [(name, str(value)) for name, value in said]
     path = _VARIABLE.sub(lambda match: _segment(match[1], variables, provider, endpoint), endpoint.path)
     headers = {"user-agent": user_agent(), "accept": EVENTS if endpoint.stream else JSON}
+    if not endpoint.stream:  # events are wanted the moment they are sent, and packers hold them back
+        headers["accept-encoding"] = "gzip"
     headers |= {name.lower(): value for name, value in {**provider.headers, **endpoint.headers}.items()}
     headers |= _told(provider, options)
     if body is not None:
