@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pytest
 from outlay.model.money import Money
 from outlay.pricing.lists import lists
 from outlay.pricing.meters import Line, Unpriced, Use
+from outlay.pricing.tariff import tariffs
 
 MONDAY = datetime(2026, 11, 16, 12, tzinfo=UTC)
 
@@ -197,6 +198,21 @@ def test_deepseek_s_peak_and_off_peak_hours(at: str, costs: dict[str, str]) -> N
     moment = datetime.fromisoformat(at).replace(tzinfo=UTC)
     assert priced("deepseek", "deepseek-flash", FLASH, at=moment) == costs
     assert priced("deepseek", "deepseek-v4-flash", FLASH, at=moment) == costs
+
+
+@pytest.mark.parametrize("day", ["09-25", "10-01", "10-02", "10-05", "10-06", "10-07"])
+def test_deepseek_has_no_peak_hours_on_chinese_public_holidays(day: str) -> None:
+    """Every weekday of the Mid-Autumn and National Day holidays of 2026 costs what a weekend costs."""
+    at = datetime.fromisoformat(f"2026-{day}T02:00:00").replace(tzinfo=UTC)
+    assert priced("deepseek", "deepseek-flash", {"output_tokens": 1_000_000}, at=at) == {"output_tokens": "0.6"}
+
+
+def test_prices_that_do_not_apply_are_not_shown() -> None:
+    """For a day before the shipped list begins, the catalogue's price of a model of that list is not listed either."""
+    before, since = date(2026, 8, 10), date(2026, 11, 10)
+    assert tariffs(lists(None), "deepseek", before, "deepseek-flash") == []
+    assert {one.origin for one in tariffs(lists(None), "deepseek", since, "deepseek-flash")} == {"shipped"}
+    assert {one.model for one in tariffs(lists(None), "deepseek", since)} == {"deepseek-flash", "deepseek-v4-pro"}
 
 
 def test_deepseek_s_prices_change_within_a_day() -> None:
