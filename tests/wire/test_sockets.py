@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -306,14 +307,11 @@ def test_a_vendor_that_hangs_up_is_never_half_believed(framing: bytes) -> None:
 
 def test_nobody_listening_is_unreachable() -> None:
     """A port without a server is said in words that have no key and no full address."""
-
-    async def ask() -> None:
-        async with listening(over_http1) as port:
-            free = port
-        await collect(wire(None, Time(), base_url=f"http://127.0.0.1:{free}"))
-
-    with pytest.raises(UnreachableError) as caught:
-        asyncio.run(ask())
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))  # and not listening: the port is nobody else's either
+        port = bound.getsockname()[1]
+        with pytest.raises(UnreachableError) as caught:
+            asyncio.run(collect(wire(None, Time(), base_url=f"http://127.0.0.1:{port}")))
     assert "Vendor (mine) gave no answer" in caught.value.message
 
 
