@@ -74,14 +74,16 @@ class Site:
 
 
 @contextmanager
-def serving(home: Path, *, local: bool = True, waiting_max: int = 50_000, **options: Any) -> Iterator[Site]:
+def serving(home: Path, *, http: str, local: bool = True, waiting_max: int = 50_000, **options: Any) -> Iterator[Site]:
     """Serve a fresh ledger."""
     with Ledger.open(home, clock=clock) as ledger:
         together = Together(Intake(ledger, clock=clock), waiting_max=waiting_max)
         config = Config(None, "USD", None, None, home, {})
         service = Service(config, ledger, clock=clock, together=together, **{"settle_seconds": 0, **options})
         made = listener("127.0.0.1", 0)
-        server = uvicorn.Server(uvicorn.Config(app(service, local=local), log_config=None, lifespan="on", ws="none"))
+        server = uvicorn.Server(
+            uvicorn.Config(app(service, local=local), http=http, log_config=None, lifespan="on", ws="none")
+        )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [made]}, daemon=True)
         thread.start()
         while not server.started and thread.is_alive():
@@ -94,14 +96,20 @@ def serving(home: Path, *, local: bool = True, waiting_max: int = 50_000, **opti
             made.close()
 
 
+@pytest.fixture(params=["h11", "httptools"])
+def parser(request: pytest.FixtureRequest) -> str:
+    """Return the parser of HTTP: what is installed by itself, and what the extra adds."""
+    return str(request.param)
+
+
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+def site(tmp_path: Path, parser: str) -> Iterator[Site]:
     """Serve this machine alone."""
-    with serving(tmp_path / "home") as running:
+    with serving(tmp_path / "home", http=parser) as running:
         yield running
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Callable[..., Any]:
+def serve(tmp_path: Path, parser: str) -> Callable[..., Any]:
     """Return what serves in another way."""
-    return lambda **options: serving(tmp_path / "home", **options)
+    return lambda **options: serving(tmp_path / "home", http=parser, **options)
