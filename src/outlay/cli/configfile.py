@@ -18,7 +18,7 @@ from outlay.config import FILE_NAME, user_file
 from outlay.errors import ConfigError
 
 if TYPE_CHECKING:
-    from outlay.providers.base import KeyKind, Option, Provider
+    from outlay.providers.base import Option, Provider
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 HEADER = """\
@@ -110,12 +110,6 @@ def appended(text: str, entry: Entry) -> str:
     end = "\r\n" if "\r\n" in text else "\n"
     gap = "" if not text or text.endswith("\n") else end
     return f"{text}{gap}{end if text else ''}{entry.toml().replace(chr(10), end)}"
-
-
-def key_kind(provider: Provider, secret: str) -> KeyKind | None:
-    """Return the kind of key a secret is by its first characters, None where they say nothing."""
-    fitting = [kind for kind in provider.keys if secret.startswith(kind.prefix)]
-    return max(fitting, key=lambda kind: len(kind.prefix), default=None)
 
 
 def options_lacking(provider: Provider, given: Mapping[str, str]) -> list[Option]:

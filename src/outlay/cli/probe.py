@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from outlay.cli.configfile import key_kind
 from outlay.credentials import Secret, resolve
 from outlay.errors import AccessDeniedError, ConfigError, NotOfferedError, OutlayError, PermissionMissingError
 from outlay.model.facts import Name
 from outlay.model.period import Period
 from outlay.sync.engine import provider_of, providers_by_id
 from outlay.sync.plan import NAMES_PERIOD, datasets_of
+from outlay.sync.sandbox import check_alone
 from outlay.wire.client import Wire
 
 if TYPE_CHECKING:
@@ -90,13 +90,16 @@ class Proof:
         }
 
 
-async def prove(connection: Connection, settings: Settings, wire: Callable[..., Wire] = Wire) -> Proof:
+async def prove(
+    connection: Connection, configured: Iterable[Connection], settings: Settings, wire: Callable[..., Wire] = Wire
+) -> Proof:
     """Return what trying a connection shows; nothing that goes wrong with it is raised."""
     proof = Proof(connection.name, connection.provider)
     try:
         provider = provider_of(connection, providers_by_id())
         secret = resolve(connection.credential, settings.environ)
         _look_at_key(proof, provider, connection, secret)
+        check_alone(connection, provider, secret, configured, settings.environ)
         if proof.problems:
             return proof
         opened = wire(
@@ -118,7 +121,7 @@ async def prove(connection: Connection, settings: Settings, wire: Callable[..., 
 
 
 def _look_at_key(proof: Proof, provider: Provider, connection: Connection, secret: Secret) -> None:
-    kind = proof.key = key_kind(provider, secret.reveal())
+    kind = proof.key = provider.key_kind(secret.reveal())
     if connection.credential.startswith("plain:"):
         proof.warnings.append("the secret stands in the configuration file: fit for local trials only")
     if kind is None:

@@ -171,6 +171,8 @@ class KeyKind(Struct, frozen=True):
     usable: bool
     more_than_read: bool = False
     """Whether such a key can also change things, which `doctor` warns about."""
+    sandbox: bool = False
+    """Whether it opens a world of invented money, which no ledger takes beside the real one of the same vendor."""
     hint: str = ""
 
 
@@ -231,6 +233,11 @@ class Provider(Struct, frozen=True, eq=False):
     """Return the native id of the billing account where the options name it."""
     default_service: Service = _OTHER
     """Stands in for a service name that `services` does not list."""
+
+    def key_kind(self, secret: str) -> KeyKind | None:
+        """Return the kind of key a secret is by its first characters, None where they say nothing."""
+        fitting = [kind for kind in self.keys if secret.startswith(kind.prefix)]
+        return max(fitting, key=lambda kind: len(kind.prefix), default=None)
 
     def service(self, name: str) -> Service:
         """Return where a service name stands in FOCUS."""

@@ -28,6 +28,7 @@ from outlay.sync.estimates import settle
 from outlay.sync.plan import Span, plan
 from outlay.sync.progress import Progress, Quiet
 from outlay.sync.report import ConnectionReport, Report
+from outlay.sync.sandbox import check_alone
 from outlay.sync.shard import Shard
 from outlay.wire.client import Wire
 
@@ -94,7 +95,7 @@ def run(
     for connection in wanted:
         provider_of(connection, known)
     with memory.flat():
-        report = asyncio.run(_Engine(ledger, known, span, settings).all(wanted))
+        report = asyncio.run(_Engine(config, ledger, known, span, settings).all(wanted))
         metered.settle_beside(
             report,
             config,
@@ -121,7 +122,10 @@ def provider_of(connection: Connection, known: Mapping[str, Provider]) -> Provid
 class _Engine:
     """Carry one sync's means from connection to connection."""
 
-    def __init__(self, ledger: Ledger, known: Mapping[str, Provider], span: Span, settings: Settings) -> None:
+    def __init__(
+        self, config: Config, ledger: Ledger, known: Mapping[str, Provider], span: Span, settings: Settings
+    ) -> None:
+        self._configured = tuple(config.connections.values())
         self._ledger = ledger
         self._known = known
         self._span = span
@@ -145,7 +149,7 @@ class _Engine:
         async with self._gate:
             started = time.monotonic()
             try:
-                secret = await asyncio.to_thread(resolve, connection.credential, self._settings.environ)
+                secret = await asyncio.to_thread(self._secret, connection)
                 with self._ledger.lease(connection.name, LEASE_SECONDS) as lease:
                     await self._leased(connection, secret, lease, report)
             except LedgerBusyError as error:
@@ -160,6 +164,12 @@ class _Engine:
             # Not reached when interrupted or when the ledger breaks: what was cut short must not be told as ended well.
             report.seconds = time.monotonic() - started
             self._settings.progress.ended(report)
+
+    def _secret(self, connection: Connection) -> Secret:
+        environ = self._settings.environ
+        secret = resolve(connection.credential, environ)
+        check_alone(connection, self._known[connection.provider], secret, self._configured, environ)
+        return secret
 
     async def _leased(self, connection: Connection, secret: Secret, lease: Lease, report: ConnectionReport) -> None:
         provider, settings = self._known[connection.provider], self._settings

@@ -39,7 +39,7 @@ def doctor(settings: Settings, connections: tuple[str, ...]) -> None:
         raise ConfigError("no connections are configured", hint="Run `outlay init` or `outlay connect PROVIDER`.")
     wanted = [config.connections[name] for name in dict.fromkeys(connections)] or list(config.connections.values())
     settings.say(f"checking {len(wanted)} connection{'' if len(wanted) == 1 else 's'} …")
-    proofs = asyncio.run(_all(wanted, settings))
+    proofs = asyncio.run(_all(wanted, list(config.connections.values()), settings))
     show(sheet(proofs), settings)
     if settings.format == "table" and all(proof.state == "ok" for proof in proofs):
         settings.say("all is well; next: outlay sync")
@@ -47,10 +47,10 @@ def doctor(settings: Settings, connections: tuple[str, ...]) -> None:
         raise click.exceptions.Exit(int(Exit.PROVIDER))
 
 
-async def _all(wanted: list[Connection], settings: Settings) -> list[Proof]:
+async def _all(wanted: list[Connection], configured: list[Connection], settings: Settings) -> list[Proof]:
     from outlay.cli.probe import prove
 
-    return list(await asyncio.gather(*(prove(connection, settings) for connection in wanted)))
+    return list(await asyncio.gather(*(prove(connection, configured, settings) for connection in wanted)))
 
 
 COLUMNS = (

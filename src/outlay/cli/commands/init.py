@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from outlay.cli.configfile import HEADER, Entry, key_kind, options_lacking, target, write
+from outlay.cli.configfile import HEADER, Entry, options_lacking, target, write
 from outlay.cli.lazy import Command
 from outlay.cli.output import Column, Sheet, show
 from outlay.cli.settings import Settings, pass_settings
@@ -65,7 +65,7 @@ def _entry(provider: Provider, settings: Settings) -> Entry | None:
         return None
     options = _asked(provider, settings) if settings.interactive and not settings.quiet else {}
     lacking = options_lacking(provider, options)
-    kind = key_kind(provider, settings.environ[variable].strip())
+    kind = provider.key_kind(settings.environ[variable].strip())
     lacks = None
     if kind is not None and not kind.usable:
         lacks = f"{variable} holds a key of the wrong kind ({kind.title}). {kind.hint or provider.key_help}"
@@ -79,7 +79,7 @@ def _entry(provider: Provider, settings: Settings) -> Entry | None:
 def _variable(provider: Provider, environ: Mapping[str, str]) -> str | None:
     """Return the best variable that is set: the first whose key is not known to be of the wrong kind."""
     present = [name for name in provider.environment if environ.get(name, "").strip()]
-    usable = [name for name in present if (kind := key_kind(provider, environ[name].strip())) is None or kind.usable]
+    usable = [name for name in present if (kind := provider.key_kind(environ[name].strip())) is None or kind.usable]
     return next(iter(usable or present), None)
 
 

@@ -112,10 +112,11 @@ PROVIDER = Provider(
              "previews of next invoices read access to Subscriptions.",
     keys=(
         KeyKind("rk_live_", "restricted key", usable=True),
-        KeyKind("rk_test_", "restricted key of a sandbox", usable=True, hint="It reads invented money only."),
+        KeyKind("rk_test_", "restricted key of a sandbox", usable=True, sandbox=True,
+                hint="It reads invented money only."),
         KeyKind("sk_live_", "secret key", usable=True, more_than_read=True,
                 hint=f"It can move money. {_RESTRICTED}."),
-        KeyKind("sk_test_", "secret key of a sandbox", usable=True, more_than_read=True,
+        KeyKind("sk_test_", "secret key of a sandbox", usable=True, more_than_read=True, sandbox=True,
                 hint="It reads invented money only."),
         KeyKind("pk_", "publishable key", usable=False, hint=f"It is for browsers and reads nothing. {_RESTRICTED}."),
     ),
