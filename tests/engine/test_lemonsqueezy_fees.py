@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
@@ -14,16 +13,15 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from engine.dying import sync_and_die
 from outlay import export
 from outlay.analysis import Query, spend, status
-from outlay.config import Config
 from outlay.errors import Exit
 from outlay.model.basis import Basis
 from outlay.model.money import Money
 from outlay.model.period import Period
 from outlay.model.terms import FeeTerms
 from outlay.simulator.worlds.lemonsqueezy import COUNTED, LemonSqueezyAccount, Sale
-from outlay.store import Ledger
 from outlay.sync import engine, entries, replay
 from outlay.sync.entries import state_typed, withdraw
 from outlay.sync.entries_facts import Cost, charge, fee_terms
@@ -133,13 +131,6 @@ def test_syncs_and_replays_bring_them_up_to_date(bench: Make) -> None:
     report = one.sync()
     assert estimates(one) == dollars(one, "5", "0.50") != old
     assert any(each.restated for each in report.connections[0].datasets if each.dataset == "estimated_fees")
-
-
-def sync_and_die(config: Config, environ: dict[str, str], now: datetime) -> None:
-    """Sync and be killed when what was sold is committed and what it costs is to be worked out."""
-    vars(engine)["settle"] = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-    with Ledger.open(config.home, clock=lambda: now) as ledger:
-        engine.run(config, ledger, settings=engine.Settings(clock=lambda: now, environ=environ))
 
 
 def overtaken(one: Any) -> set[date]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +16,7 @@ from outlay.meter.ingest import Intake, attribution
 from outlay.model.metering import MeterEvent
 from outlay.model.money import Money
 from outlay.pricing.meters import Line, Unpriced, Use
-from outlay.store import Ledger, metering
+from outlay.store import Ledger, metering, packing
 from outlay.sync.metered import Wish, settle
 from outlay.sync.report import Report
 
@@ -92,3 +93,18 @@ def settle_and_die(home: str, step: str, when: str) -> None:
 
         setattr(holder, step, dying)
         settled(ledger)
+
+
+def pack_and_die(home: str, step: str, when: str) -> None:
+    """Pack and be killed before or after a step."""
+    with Ledger.open(Path(home), clock=clock) as ledger:
+        holder: Any = ledger.state if step == "upsert" else packing
+        original: Callable[..., Any] = getattr(holder, step)
+
+        def dying(*args: Any, **kwargs: Any) -> None:
+            if when == "after":
+                original(*args, **kwargs)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        setattr(holder, step, dying)
+        packing.pack(ledger.state, NOW.date())

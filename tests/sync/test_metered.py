@@ -316,5 +316,5 @@ def test_an_answer_says_that_costs_are_not_whole(ledger: Ledger) -> None:
     (lack,) = spend(ledger, query, clock=clock).incomplete
     assert (lack.connection, lack.dataset, lack.why) == ("openai", "metered", "unpriced_meter")
     assert lack.period == (TODAY, TODAY + timedelta(days=1))
-    assert "list of your own" in lack.hint
+    assert "outlay prices check" in lack.hint
     assert usage(ledger, query, clock=clock).incomplete == ()

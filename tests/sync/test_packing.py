@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 from collections import defaultdict
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import date, timedelta
 from decimal import Decimal
@@ -17,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from meter_ingest.making import NOW, clock, event
-from meter_ingest.settling import PRICED, Two, config, costs, take
+from meter_ingest.settling import PRICED, Two, config, costs, pack_and_die, take
 from outlay.meter.ingest import LATE_DAYS, Intake
 from outlay.model.metering import MeterEvent
 from outlay.store import Ledger, metering, packing
@@ -145,18 +143,3 @@ def test_killed_while_packing_nothing_is_lost_or_doubled(home: Path, step: str, 
         settled(ledger)
         assert by_day(ledger) == {OLD.date(): Decimal("0.003"), OLD.date() - timedelta(days=1): Decimal("0.006")}
         assert ledger.state.read(LIVE)[0][0] == 0
-
-
-def pack_and_die(home: str, step: str, when: str) -> None:
-    """Pack and be killed before or after a step."""
-    with Ledger.open(Path(home), clock=clock) as ledger:
-        holder: Any = ledger.state if step == "upsert" else packing
-        original: Callable[..., Any] = getattr(holder, step)
-
-        def dying(*args: Any, **kwargs: Any) -> None:
-            if when == "after":
-                original(*args, **kwargs)
-            os.kill(os.getpid(), signal.SIGKILL)
-
-        setattr(holder, step, dying)
-        packing.pack(ledger.state, NOW.date())
