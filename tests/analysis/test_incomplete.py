@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import pytest
 
 from analysis.staging import NOW, charge, clock, put, put_days, usage
-from outlay.analysis import Incomplete, Query, balances, invoices, limits, revenue, spend
+from outlay.analysis import Incomplete, Query, balances, history, invoices, limits, revenue, spend, status
 from outlay.analysis import usage as used
 from outlay.model.batch import Partition
 from outlay.model.facts import Limit, LimitKind
@@ -146,3 +146,16 @@ def test_a_reading_is_incomplete_when_its_last_attempt_failed_or_is_long_ago(led
 def _readings() -> list[Dataset]:
     openai = next(provider for provider in PROVIDERS if provider.id == "openai")
     return [dataset for dataset in openai.datasets if dataset.grain == "reading"]
+
+
+def test_a_vendor_that_states_no_cost_is_no_zero(ledger: Ledger) -> None:
+    """Where nothing tells what a connection costs it is said with what to do, until something does."""
+    put(ledger, "a", "rate_limits", Period.of_day(TODAY), provider="groq")
+    (gap,) = spend(ledger, clock=clock).incomplete
+    assert told([gap]) == [("a", "*", date(2026, 11, 1), date(2026, 11, 23), "cost_unknown")]
+    assert "outlay providers groq" in gap.hint
+    assert gap in status(ledger, clock=clock).incomplete
+    assert spend(ledger, Query(where=(("dataset", "rate_limits"),)), clock=clock).incomplete == ()
+    assert history(ledger, clock=clock).incomplete == ()
+    put_days(ledger, "a", "entered.charge", {TODAY: [charge(TODAY, "1")]}, provider="groq")
+    assert spend(ledger, clock=clock).incomplete == ()

@@ -98,7 +98,7 @@ class Incomplete(msgspec.Struct, frozen=True, kw_only=True, order=True):
     period: tuple[date, date]
     """First day and exclusive end."""
     why: str
-    """An error's code, `not_synced`, or `never_synced`."""
+    """An error's code, `not_synced`, `never_synced` or `cost_unknown`."""
     hint: str
 
     def record(self) -> dict[str, Any]:

@@ -24,12 +24,15 @@ from outlay.store.standing import Standing, moment
 
 NOT_SYNCED = "not_synced"
 NEVER_SYNCED = "never_synced"
+COST_UNKNOWN = "cost_unknown"
+"""Why nothing is said of what a connection costs: its vendor states it nowhere, and nobody entered or metered it."""
 ANY = "*"
 _TERMS = f"entered.{ENTRY}."
 _DAILY = frozenset({Charge, Usage, Revenue})
 """Facts a vendor has for every day, so that none at all is a gap; a reading may be nothing."""
 _NOT_SYNCED_HINT = "Run `outlay sync {connection}`; days before the first synced one need `--since DAY`."
 _NEVER_HINT = "Nothing of the kind is in the ledger for this connection: run `outlay sync {connection}`."
+_COST_HINT = "{title} tells no cost of this connection; `outlay providers {provider}` says what to do: {note}"
 _NOTHING_HINT = "The ledger holds nothing that this question asks for: run `outlay sync`."
 _FAILED_HINT = "Run `outlay doctor` for this connection."
 
@@ -224,6 +227,14 @@ def gaps_of(coverage: Coverage, query: Query, kinds: Sequence[type], clock: Cloc
     return tuple(sorted(found))
 
 
+def gaps_of_spend(coverage: Coverage, query: Query, clock: Clock) -> tuple[Incomplete, ...]:
+    """Return the days for which costs are missing, and the connections of which no cost is known: that is no zero."""
+    found = list(gaps_of(coverage, query, (Charge,), clock))
+    if not any(name == "dataset" for name, _ in query.where):
+        found += _costless(query, coverage, *query.period(clock))
+    return tuple(sorted(found))
+
+
 def _gaps(coverage: Coverage, spans_: Sequence[Span], first: date, to: date) -> list[Incomplete]:
     connection, name = spans_[0].connection, spans_[0].dataset
     dataset = coverage.dataset(connection, name)
@@ -309,6 +320,29 @@ def _never(query: Query, coverage: Coverage, kinds: Sequence[type], first: date,
         if name in coverage.connections and query.asked(name, provider) and _offers(provider, kinds)
         if not any(known == name and coverage.yields(name, dataset, kinds) for known, dataset in coverage.datasets)
     ]
+
+
+def _costless(query: Query, coverage: Coverage, first: date, to: date) -> list[Incomplete]:
+    """Name the connections whose vendor need not state a cost, while nothing in the ledger does."""
+    return [
+        Incomplete(
+            connection=name,
+            dataset=ANY,
+            period=(first, to),
+            why=COST_UNKNOWN,
+            hint=_cost_hint(coverage.providers[name]),
+        )
+        for name in coverage.connections
+        if query.asked(name, coverage.providers.get(name, ""))
+        and coverage.providers.get(name) in BY_ID
+        and not _offers(coverage.providers[name], (Charge,))
+        and not any(known == name and coverage.yields(name, dataset, (Charge,)) for known, dataset in coverage.datasets)
+    ]
+
+
+def _cost_hint(provider: str) -> str:
+    described = BY_ID[provider]
+    return _COST_HINT.format(title=described.title, provider=provider, note=described.offers["cost"].note)
 
 
 def _offers(provider: str, kinds: Sequence[type]) -> bool:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from outlay.analysis.answer import Answer, Grouped
-from outlay.analysis.coverage import gaps
+from outlay.analysis.coverage import Coverage, gaps, gaps_of_spend
 from outlay.analysis.naming import names_for
 from outlay.analysis.query import (
     ALL_BASES,
@@ -23,7 +23,7 @@ from outlay.analysis.query import (
 )
 from outlay.clock import Clock, system_clock
 from outlay.model.basis import BEST_FIRST, Basis
-from outlay.model.facts import Charge, Revenue
+from outlay.model.facts import Revenue
 from outlay.store import Ledger
 
 DEFAULT_BY = ("provider",)
@@ -82,7 +82,7 @@ def spend(ledger: Ledger, query: Query | None = None, *, clock: Clock = system_c
         to=to,
         by=by,
         rows=rows,
-        incomplete=gaps(ledger, query, (Charge,), clock),
+        incomplete=gaps_of_spend(Coverage.of(ledger, query, clock), query, clock),
         names=names_for(ledger, by, rows),
         columns=(*by, *SpendRow.measures),
     )

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from outlay.analysis.answer import Answer, Listed
-from outlay.analysis.coverage import Coverage, Span, gaps_of, hint_for
+from outlay.analysis.coverage import Coverage, Span, gaps_of_spend, hint_for
 from outlay.analysis.forecast import HISTORY_DAYS, Fee, Series, month_total
 from outlay.analysis.query import CHARGES, Query
 from outlay.analysis.readings import BalanceRow, LimitRow, balance_rows, limit_rows
@@ -162,7 +162,7 @@ def status(ledger: Ledger, query: Query | None = None, *, clock: Clock = system_
                 trouble=tuple(failures),
             )
         )
-    incomplete = gaps_of(coverage, query, (Charge,), clock)
+    incomplete = gaps_of_spend(coverage, query, clock)
     return Answer(
         from_=first, to=to, by=("connection",), rows=tuple(rows), incomplete=incomplete, columns=StatusRow.shown
     )
