@@ -108,6 +108,13 @@ def test_folded_text_fits(text: str, columns: int) -> None:
     assert "".join("".join(folded).split()) == "".join(text.split())
 
 
+def test_long_words_break_where_they_are_joined() -> None:
+    """A name that does not fit a line breaks behind a hyphen, an underscore or a slash, and else where it must."""
+    assert list(fold("railway-demo", 11)) == ["railway-", "demo"]
+    assert list(fold("private_storage of acme/shop", 9)) == ["private_", "storage", "of", "acme/shop"]
+    assert list(fold("unbreakable", 6)) == ["unbrea", "kable"]
+
+
 # ── Tables ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 COLUMNS = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any
 
 from outlay.cli.output import Column, Sheet
@@ -13,6 +13,8 @@ from outlay.cli.output.numbers import percent
 if TYPE_CHECKING:
     from outlay.analysis.answer import Answer
 
+_BYTES = (("GB", 9), ("MB", 6), ("kB", 3))
+_EXACT = Context(prec=60)
 _TAIL = ("used", "quota", "share", "remaining", "unit", "window", "resets_at", "basis", "observed_at")
 _WHOLE = frozenset({"organization", "enterprise", "account", "user", "credential"})
 
@@ -42,7 +44,17 @@ def _row(each: Any, names: Mapping[str, str], whole: str, part: str) -> dict[str
     row = {**each.record(), "connection": each.connection, "unit": each.unit}
     ceiling, used = row[whole], row[part]
     share = percent(used, ceiling) if isinstance(used, Decimal) and isinstance(ceiling, Decimal) else None
+    if row["unit"] == "bytes":
+        row |= _shorter(row)
     return {**row, "share": share, "subject": subject(each, names)}
+
+
+def _shorter(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is told in bytes by the largest unit, up to gigabytes, that its largest number has a whole one of."""
+    told = {name: row[name] for name in ("used", "quota", "remaining") if isinstance(row[name], Decimal)}
+    largest = max(map(abs, told.values()), default=Decimal(0))
+    unit, power = next(((unit, power) for unit, power in _BYTES if largest >= 10**power), ("bytes", 0))
+    return {"unit": unit, **{name: value.scaleb(-power, _EXACT) for name, value in told.items()}}
 
 
 def subject(each: Any, names: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 _OBEYED = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 """Control characters, and the marks that reorder or hide what stands around them."""
+_JOINTS = "-_/"
 _SPACES = re.compile(r"[\t\r\n]+")
 
 
@@ -30,11 +31,11 @@ def _columns(character: str) -> int:
 
 
 def fold(text: str, columns: int) -> Iterator[str]:
-    """Yield a text in lines of at most so many columns, broken after spaces where there are any."""
+    """Yield a text in lines of at most so many columns, broken at spaces, else at joints of words, else anywhere."""
     while width(text) > columns:
         cut = _fitting(text, columns)
         space = text.rfind(" ", 1, cut + 1)
-        cut = space if space > 0 else cut
+        cut = space if space > 0 else 1 + max(text.rfind(joint, 1, cut) for joint in _JOINTS) or cut
         yield text[:cut].rstrip()
         text = text[cut:].lstrip()
     yield text
