@@ -19,8 +19,8 @@ TREES = {path: ast.parse(path.read_text("utf-8")) for path in (*SOURCES, *TESTS,
 
 FILE_LINES_MAX = 450
 FUNCTION_LINES_MAX = 70
-FENCES = {"src/outlay/cli/fence.py", "src/outlay/sync/engine.py"}
-"""Where any exception may be caught: around a whole command, and around one connection of a sync."""
+FENCES = {"src/outlay/cli/fence.py", "src/outlay/sync/engine.py", "src/outlay/meter/together.py"}
+"""Where any exception may be caught: around a whole command, one connection of a sync, and a server's own thread."""
 WIDE_NAMES = {"util", "utils", "helper", "helpers", "common", "misc", "base_utils"}
 EXACT = ("model", "providers", "store", "sync")
 """Packages in which a binary float would be near money."""

@@ -233,11 +233,10 @@ def test_what_is_not_safe_is_not_acknowledged(site: Site, monkeypatch: pytest.Mo
 
 
 def test_a_bug_ends_in_the_same_shape_and_is_seen_from_outside(
-    site: Site, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An error nobody foresaw leaves no sender waiting, is not told in detail, and turns /healthz."""
+    """An error nobody foresaw leaves no sender waiting, is told in detail in the log alone, and turns /healthz."""
     assert site.ask("GET", "/healthz").json == {"status": "ok"}
-    monkeypatch.setattr(threading, "excepthook", lambda _args: None)
 
     def broken(*_: object) -> None:
         raise ZeroDivisionError("something inside")
@@ -247,6 +246,9 @@ def test_a_bug_ends_in_the_same_shape_and_is_seen_from_outside(
         answer = site.post(EVENTS, told(), ONE)
     assert (answer.status, answer.error) == (500, "bug")
     assert b"inside" not in answer.body
+    (logged,) = [each for each in caplog.records if each.name == "outlay.meter.together"]
+    assert logged.exc_info is not None
+    assert str(logged.exc_info[1]) == "something inside"
     assert (site.ask("GET", "/healthz").status, site.ask("GET", "/healthz").error) == (503, "unhealthy")
     assert (site.post(EVENTS, told(), ONE).status, site.post(EVENTS, told(), ONE).error) == (503, "ending")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ from typing import NamedTuple
 from outlay.errors import StoreError
 from outlay.meter.ingest import Intake, Taken
 from outlay.model.metering import MeterEvent
+
+log = logging.getLogger(__name__)
 
 WAITING_MAX = 50_000
 """How many events may wait for a commit before senders are told to come again."""
@@ -125,8 +128,9 @@ class Together:
             return
         except BaseException as error:
             # A bug must not leave senders waiting for ever; the thread ends, and whoever comes next is told.
+            log.exception("taking events broke off, and no more are taken")
             self._break(chosen, error)
-            raise
+            return
         self._leave(count)
         _tell([(each.done, own) for each, own in zip(chosen, taken, strict=True)])
 
