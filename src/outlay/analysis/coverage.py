@@ -75,7 +75,7 @@ class Coverage(msgspec.Struct, frozen=True):
         providers = {**query.configured, **held}
         named = {value for name, value in query.where if name == "dataset"}
         found: dict[tuple[str, str], list[Span]] = {}
-        for span in spans(ledger):
+        for span in spans(ledger, providers):
             # What stands apart is in no sum that it could be missing from.
             if span.dataset in named or span.dataset not in _apart(providers.get(span.connection, "")):
                 found.setdefault((span.connection, span.dataset), []).append(span)
@@ -140,13 +140,13 @@ class Coverage(msgspec.Struct, frozen=True):
         return dataset is None or not set(kinds).isdisjoint(dataset.yields)
 
 
-def spans(ledger: Ledger) -> Iterator[Span]:
+def spans(ledger: Ledger, providers: Mapping[str, str]) -> Iterator[Span]:
     """Yield what the state database knows of every partition, neighbours alike as one.
 
     Read as plain numbers: a ledger of years holds tens of thousands of partitions, and every answer asks for them.
     """
     run: list[Standing] = []
-    for row in overtaken.marked(ledger.standing(), NOT_SYNCED):
+    for row in overtaken.marked(ledger.standing(), providers, NOT_SYNCED):
         if run and (run[-1][:4] != row[:4] or run[-1].end != row.start or _unfinished(run[-1]) != _unfinished(row)):
             yield _span(run)
             run = []
