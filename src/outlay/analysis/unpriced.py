@@ -109,10 +109,8 @@ def _hint(lists: Lists, use: Use, meter: str) -> str:
         return "Let the calls tell their usage, for streams with `stream_options.include_usage`."
     found = lists.find(use)
     if found is None:
-        own = f"dd the model to a list of your own: prices/{use.provider}.toml in the data folder."
-        if lacks_catalogue(use.provider):
-            return f"Install the catalogue ({INSTALL}), or a{own}"
-        return f"A{own}"
+        other = f"Install the catalogue ({INSTALL}), or add" if lacks_catalogue(use.provider) else "Add"
+        return f"{other} the model to a list of your own: prices/{use.provider}.toml in the data folder."
     book, model = found
     if window := book.unlisted(model, use.at):
         return (
