@@ -126,7 +126,7 @@ def test_a_page_of_fifty_megabytes(outside: Callable[..., Any]) -> None:
     assert status == 0, said
     assert away.bench.simulator.faults.active() == []
     assert away.bench.right()
-    assert peak < 700 * 2**20
+    assert peak < 600 * 2**20
 
 
 def test_a_page_larger_than_any(bench: Callable[..., Any]) -> None:

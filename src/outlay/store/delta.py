@@ -163,7 +163,9 @@ class Tables:
 
             before = table.version()
             try:
-                table.optimize.compact(target_size=FILE_BYTES * 2, max_concurrent_tasks=1, writer_properties=writer())
+                table.optimize.compact(
+                    target_size=FILE_BYTES * 2, max_concurrent_tasks=1, writer_properties=writer(tables()[name])
+                )
                 self._checkpoint(table)
             except CommitFailedError:
                 # Somebody replaced these files meanwhile; the next upkeep finds what is left.
@@ -234,7 +236,7 @@ class Tables:
                 self._open[name] = table
                 before = table.version()
                 try:
-                    _commit(table, rows, predicate, writer())
+                    _commit(table, rows, predicate, writer(tables()[name]))
                 except CommitFailedError:
                     # Another process replaced or compacted the same files; a replace may be done again at will.
                     self._open.pop(name, None)
@@ -302,11 +304,19 @@ def _commit(table: DeltaTable, rows: ArrowTable, predicate: str | None, properti
         )
 
 
-def writer() -> WriterProperties:
-    """Return how Parquet files are written: small row groups keep a commit's memory small."""
-    from deltalake import WriterProperties
+def writer(spec: Table) -> WriterProperties:
+    """Return how Parquet files are written: small row groups keep a commit's memory small.
 
-    return WriterProperties(compression="SNAPPY", max_row_group_size=_ROW_GROUP)
+    Of a body nobody asks for the least and the greatest: to keep them takes four times its size while it is written.
+    """
+    from deltalake import ColumnProperties, WriterProperties
+
+    whole = ColumnProperties(statistics_enabled="NONE")
+    return WriterProperties(
+        compression="SNAPPY",
+        max_row_group_size=_ROW_GROUP,
+        column_properties={column.name: whole for column in spec.columns if column.kind is Kind.BODY},
+    )
 
 
 def configuration(spec: Table) -> dict[str, str | None]:
@@ -340,7 +350,7 @@ def upgrade(table: DeltaTable, spec: Table, options: dict[str, str] | None) -> D
         mode="overwrite",
         schema_mode="overwrite",
         target_file_size=FILE_BYTES,
-        writer_properties=writer(),
+        writer_properties=writer(spec),
         storage_options=options,
     )
     table.alter.set_table_properties(
