@@ -69,14 +69,25 @@ def test_days_since_the_last_sync_are_missing(ledger: Ledger) -> None:
     ]
 
 
-def test_days_before_the_first_sync_are_not_expected(ledger: Ledger) -> None:
-    """What the connection never offered is no gap of the days it did, but alone it is one."""
+def test_days_before_the_first_sync_are_missing(ledger: Ledger) -> None:
+    """What was never asked for is no zero: neither alone nor as a part of a longer period."""
     fill(ledger, date(2026, 11, 10), TODAY)
-    assert spend(ledger, clock=clock).incomplete == ()
-    before = Query(from_=date(2026, 9, 1), to=date(2026, 10, 1))
-    assert told(spend(ledger, before, clock=clock).incomplete) == [
-        ("a", "costs", date(2026, 9, 1), date(2026, 10, 1), "not_synced")
+    assert told(spend(ledger, clock=clock).incomplete) == [
+        ("a", "costs", date(2026, 11, 1), date(2026, 11, 10), "not_synced")
     ]
+    before = Query(from_=date(2026, 9, 1), to=date(2026, 10, 1))
+    (gap,) = spend(ledger, before, clock=clock).incomplete
+    assert told([gap]) == [("a", "costs", date(2026, 9, 1), date(2026, 10, 1), "not_synced")]
+    assert "--since" in gap.hint
+    assert spend(ledger, Query(from_=date(2026, 11, 10), to=TODAY), clock=clock).incomplete == ()
+
+
+def test_days_a_vendor_no_longer_tells_of_are_missing_for_good(ledger: Ledger) -> None:
+    """Where a vendor tells of today alone no sync brings back the days before, and the hint does not say so."""
+    put_days(ledger, "a", "addons", {TODAY: [charge(TODAY, "1")]}, provider="supabase")
+    (gap,) = spend(ledger, clock=clock).incomplete
+    assert told([gap]) == [("a", "addons", date(2026, 11, 1), TODAY, "not_synced")]
+    assert gap.hint.startswith(f"Supabase no longer tells of days before {TODAY}:")
 
 
 def test_failed_and_stale_days_name_the_error(ledger: Ledger) -> None:

@@ -31,6 +31,7 @@ _TERMS = f"entered.{ENTRY}."
 _DAILY = frozenset({Charge, Usage, Revenue})
 """Facts a vendor has for every day, so that none at all is a gap; a reading may be nothing."""
 _NOT_SYNCED_HINT = "Run `outlay sync {connection}`; days before the first synced one need `--since DAY`."
+_LOST_HINT = "{title} no longer tells of days before {reach}: sync in time; `outlay enter` takes what you know of them."
 _NEVER_HINT = "Nothing of the kind is in the ledger for this connection: run `outlay sync {connection}`."
 _COST_HINT = "{title} tells no cost of this connection; `outlay providers {provider}` says what to do: {note}"
 _NOTHING_HINT = "The ledger holds nothing that this question asks for: run `outlay sync`."
@@ -204,8 +205,9 @@ def gaps(ledger: Ledger, query: Query, kinds: Sequence[type], clock: Clock) -> t
 def gaps_of(coverage: Coverage, query: Query, kinds: Sequence[type], clock: Clock) -> tuple[Incomplete, ...]:
     """Return the days of a question for which facts of some kinds are missing, stale or failed.
 
-    A dataset is expected from the first day the ledger knows of it up to the end of yesterday; the present day or
-    month is not over, so it is not held against an answer. Neighbouring days with one reason are one entry.
+    A dataset the ledger knows of is expected up to the end of yesterday, also before its first day: nobody has asked what
+    was then. The present day or month is not over, so it is not held against an answer. Neighbouring days with one
+    reason are one entry.
     Order: by connection, dataset and day.
     """
     first, to = query.period(clock)
@@ -247,26 +249,44 @@ def _gaps(coverage: Coverage, spans_: Sequence[Span], first: date, to: date) -> 
             lacking = span.unfinished and dataset is not None and day < over
             reasons[day] = span.problem or (NOT_SYNCED if lacking else "")
     return [
-        Incomplete(connection=connection, dataset=name, period=days, why=why, hint=hint_for(why, connection))
+        Incomplete(
+            connection=connection, dataset=name, period=days, why=why, hint=_hint(why, coverage, spans_[0], days[0])
+        )
         for days, why in _merged(reasons)
         if why
     ]
 
 
+def _hint(why: str, coverage: Coverage, span: Span, day: date) -> str:
+    """Return what to do about days that are missing from one on; some can no longer be asked for."""
+    reach = _reach(coverage.dataset(span.connection, span.dataset), coverage.today)
+    if why == NOT_SYNCED and reach is not None and day < reach:
+        title = BY_ID[coverage.providers[span.connection]].title
+        return _LOST_HINT.format(title=title, reach=reach, connection=span.connection)
+    return hint_for(why, span.connection)
+
+
+def _reach(dataset: Dataset | None, today: date) -> date | None:
+    """Return the first day a vendor still tells of. Null: no end is known."""
+    if dataset is None or dataset.lookback_days is None:
+        return None
+    day = today - timedelta(days=dataset.lookback_days)
+    return month_start(day) if dataset.grain == "month" else day
+
+
 def _expected(
     coverage: Coverage, dataset: Dataset | None, spans_: Sequence[Span], first: date, to: date
 ) -> Iterator[date]:
-    """Yield the days a dataset should speak for: all from its first to yesterday, by its own grain.
+    """Yield the days a dataset should speak for: all up to yesterday, by its own grain.
 
-    A period that holds nothing of the dataset at all is expected whole, up to today: its sums would be empty.
+    Of a period that holds nothing of the dataset at all it is today too: its sums would be empty.
     """
     if dataset is None:
         return
-    begin = max(first, min(span.first for span in spans_))
     end = min(to, month_start(coverage.today) if dataset.grain == "month" else coverage.today)
     if not any(span.first < to and span.end > first for span in spans_):
-        begin, end = first, min(to, coverage.today + timedelta(days=1))
-    yield from days_between(begin, end)
+        end = min(to, coverage.today + timedelta(days=1))
+    yield from days_between(first, end)
 
 
 def _reading_gaps(coverage: Coverage, spans_: Sequence[Span], to: date) -> list[Incomplete]:
