@@ -27,7 +27,7 @@ SAID = (
     b'event: usage\ndata: {"part": 1}\n\n'
     b'event: usage\nid: 7\ndata: {"data": [\ndata: {"amount": 1.10}\ndata: ]}\n\n'
 )
-STREAM = Stream(event="usage", holds="data", seconds=5, bytes_max=2000)
+STREAM = Stream(event="usage", holds="data", seconds=300, bytes_max=2000)
 TYPE = {"content-type": "text/event-stream; charset=utf-8", "x-request-id": "r1"}
 
 
@@ -164,7 +164,7 @@ def test_a_refusal_is_read_as_one() -> None:
 def test_an_event_that_is_no_json_is_told() -> None:
     """Without a field to wait for, the first event counts whatever it holds, and then has to be a page."""
     server = Server(lambda: Endless([b"data: hello\n\n"]))
-    error = failing(server, Stream(seconds=5))
+    error = failing(server, Stream(seconds=300))
     assert type(error) is PayloadError
 
 
