@@ -133,7 +133,7 @@ class ElevenLabsAccount(Account):
 
     def _use(self, chance: Random, product: str, model: str | None, key: str) -> Use:
         _, kind, price = PRODUCTS.get(product, ((None,), "characters", "0.01"))
-        count = Decimal(chance.randrange(1, 90_000)).scaleb(-chance.choice((0, 1, 3)))
+        count = Decimal(chance.randrange(1, 90_000)).scaleb(-chance.choice((3, 4)) if kind == "minutes" else 0)
         return Use(
             product,
             model,
