@@ -14,7 +14,7 @@ from outlay.model.money import exact
 from outlay.model.period import Period
 from outlay.model.problem import Problem, Severity
 from outlay.pricing import price_list
-from outlay.providers.base import Ask, Dataset, Endpoint, GraphQL, IsoWindow, Refusal
+from outlay.providers.base import Ask, Dataset, Endpoint, FanOut, GraphQL, IsoWindow, Refusal
 from outlay.providers.railway.account import EACH_WORKSPACE, PATH, QUERY, UPDATE, Span, When, billing_period
 
 COMPUTE, VOLUMES, EGRESS = "Railway Compute", "Railway Volumes", "Railway Network"
@@ -217,33 +217,30 @@ _LOOKBACK_DAYS = 89
 """Midnight of the ninetieth day before today is more than ninety days ago for all of today but an instant."""
 _CURRENT_PERIOD_AND_THREE_DAYS = 34
 
-USAGE_IN_PERIOD: Endpoint[UsagePage] = Endpoint(
-    name="usage_in_period", path=PATH, query=QUERY, page=UsagePage, facts=measured, window=_DAY, each=EACH_WORKSPACE,
-    lookback_days=_LOOKBACK_DAYS,
-    body=GraphQL(
-        f"query usage($workspaceId: String!, {_WHEN}) {{ usage(workspaceId: $workspaceId, {_ASKED}, {_GROUPS}) {_ROWS}"
-        " workspace(workspaceId: $workspaceId) { customer { billingPeriod { start end } } } }",
-        {"measurements": list(_METERS)},
-    ),
-)  # fmt: skip
-USAGE_ALONE: Endpoint[UsagePage] = Endpoint(
-    name="usage_alone", path=PATH, query=QUERY, page=UsagePage, facts=measured, window=_DAY, each=EACH_WORKSPACE,
-    lookback_days=_LOOKBACK_DAYS,
-    body=GraphQL(
-        f"query usage($workspaceId: String!, {_WHEN}) {{ usage(workspaceId: $workspaceId, {_ASKED}, {_GROUPS}) {_ROWS}"
-        " }",
-        {"measurements": list(_METERS)},
-    ),
-)  # fmt: skip
-PROJECT_USAGE: Endpoint[UsagePage] = Endpoint(
-    name="project_usage", path=PATH, query=QUERY, page=UsagePage, facts=measured, window=_DAY,
-    lookback_days=_LOOKBACK_DAYS,
-    body=GraphQL(
-        f"query usage($projectId: String!, {_WHEN}) {{ usage(projectId: $projectId, {_ASKED}, {_GROUPS}) {_ROWS} }}",
-        {"measurements": list(_METERS)},
-        {"projectId": "project"},
-    ),
-)  # fmt: skip
+
+def _usage_of(
+    scope: str, name: str, *, each: FanOut | None = None, options: Mapping[str, str] = {}, more: str = ""
+) -> Endpoint[UsagePage]:
+    return Endpoint(
+        name=name, path=PATH, query=QUERY, page=UsagePage, facts=measured, window=_DAY, each=each,
+        lookback_days=_LOOKBACK_DAYS,
+        body=GraphQL(
+            f"query usage(${scope}: String!, {_WHEN})"
+            f" {{ usage({scope}: ${scope}, {_ASKED}, {_GROUPS}) {_ROWS}{more} }}",
+            {"measurements": list(_METERS)},
+            options,
+        ),
+    )  # fmt: skip
+
+
+USAGE_IN_PERIOD = _usage_of(
+    "workspaceId",
+    "usage_in_period",
+    each=EACH_WORKSPACE,
+    more=" workspace(workspaceId: $workspaceId) { customer { billingPeriod { start end } } }",
+)
+USAGE_ALONE = _usage_of("workspaceId", "usage_alone", each=EACH_WORKSPACE)
+PROJECT_USAGE = _usage_of("projectId", "project_usage", options={"projectId": "project"})
 _NO_ESTIMATE = (
     Refusal(200, "permission_missing", contains="Not Authorized"),
     Refusal(200, "not_offered", contains="INTERNAL_SERVER_ERROR", hint="The vendor gives no projection; use is whole."),
