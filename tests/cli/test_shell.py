@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -200,6 +201,24 @@ def test_debug_adds_the_redacted_traceback(capsys: pytest.CaptureFixture[str]) -
     _, says = ending(ValueError(secret), capsys, environ={"OUTLAY_DEBUG": "1"})
     assert "Traceback" in says
     assert secret not in says
+
+
+@pytest.mark.parametrize("environ", [{}, {"OUTLAY_DEBUG": "1"}])
+def test_what_is_logged_of_a_bug_names_it(
+    environ: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A layer below that stops a bug logs it: stderr has its last line, where it happened if asked, and no secret."""
+    secret = "sk-" + "admin-" + "abcdef123456"
+    (tmp_path / "outlay.toml").write_text("")
+    Settings(config=tmp_path / "outlay.toml", home=tmp_path, environ=environ).load()
+    try:
+        {}[f"with {secret}"]
+    except KeyError:
+        logging.getLogger("outlay.sync").exception("a sync broke off")
+    *traceback, last = capsys.readouterr().err.splitlines()
+    assert last.startswith("error: a sync broke off: KeyError: 'with ")
+    assert secret not in "".join((*traceback, last))
+    assert [line.startswith("Traceback") for line in traceback[:1]] == [True for _ in environ]
 
 
 def test_a_message_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -205,9 +205,9 @@ def gaps(ledger: Ledger, query: Query, kinds: Sequence[type], clock: Clock) -> t
 def gaps_of(coverage: Coverage, query: Query, kinds: Sequence[type], clock: Clock) -> tuple[Incomplete, ...]:
     """Return the days of a question for which facts of some kinds are missing, stale or failed.
 
-    A dataset the ledger knows of is expected up to the end of yesterday, also before its first day: nobody has asked what
-    was then. The present day or month is not over, so it is not held against an answer. Neighbouring days with one
-    reason are one entry.
+    A dataset the ledger knows of is expected up to the end of yesterday, also before its first day: nobody has asked
+    what was then. The present day or month is not over, so it is not held against an answer. Neighbouring days with
+    one reason are one entry.
     Order: by connection, dataset and day.
     """
     first, to = query.period(clock)

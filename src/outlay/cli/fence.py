@@ -89,9 +89,8 @@ def _bug(error: Exception, settings: Settings) -> int:
 
     says = redactor.text(f"{type(error).__name__}: {error}").splitlines()
     message = f"this is a bug in Outlay: {says[0] if says else type(error).__name__}"
-    debug = settings.environ.get("OUTLAY_DEBUG") == "1"
     hint = "Please report it with the command you ran and what OUTLAY_DEBUG=1 adds; secrets are removed from it."
-    if debug:
+    if settings.debug:
         import traceback
 
         click.echo(redactor.text("".join(traceback.format_exception(error))), err=True)

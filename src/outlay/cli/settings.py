@@ -39,6 +39,11 @@ class Settings:
         return not self.no_color and not self.environ.get("NO_COLOR")
 
     @property
+    def debug(self) -> bool:
+        """Tell whether bugs are to be told with their tracebacks."""
+        return self.environ.get("OUTLAY_DEBUG") == "1"
+
+    @property
     def today(self) -> date:
         """Return the present UTC day."""
         return day_of(self.clock())
@@ -48,7 +53,7 @@ class Settings:
         from outlay.cli.talk import listen
         from outlay.config import load
 
-        listen()
+        listen(tracebacks=self.debug)
         return load(self.config, self.home, self.environ)
 
     def say(self, text: str) -> None:

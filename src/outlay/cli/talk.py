@@ -11,18 +11,28 @@ from outlay.redaction import RedactingFilter
 
 
 class _Talk(logging.Handler):
-    """Print a record as one line on whatever stderr is at that moment."""
+    """Print a record as one line on whatever stderr is at that moment, and where a bug happened if asked to."""
+
+    tracebacks = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print the record."""
+        """Print the record; an error that came with it is named by its own last line."""
         level = "warning" if record.levelno < logging.ERROR else "error"
-        click.echo(f"{level}: {neutral(record.getMessage())}", err=True)
+        told = [record.getMessage()]
+        if record.exc_text:  # the filter has made the text of what was raised, and taken the secrets out
+            where, _, what = record.exc_text.rstrip().rpartition("\n")
+            told.append(what)
+            if self.tracebacks:
+                click.echo("\n".join(neutral(line) for line in where.splitlines()), err=True)
+        click.echo(f"{level}: {neutral(': '.join(told))}", err=True)
 
 
-def listen() -> None:
-    """Show warnings and errors that are logged from here on; asking twice changes nothing."""
+def listen(*, tracebacks: bool = False) -> None:
+    """Show warnings and errors that are logged from here on; asking again sets what is shown of bugs alone."""
     root = logging.getLogger()
-    if not any(isinstance(handler, _Talk) for handler in root.handlers):
+    handler = next((handler for handler in root.handlers if isinstance(handler, _Talk)), None)
+    if handler is None:
         handler = _Talk(logging.WARNING)
         handler.addFilter(RedactingFilter())
         root.addHandler(handler)
+    handler.tracebacks = tracebacks
