@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from engine.conftest import Bench
-from outlay.analysis import budgets, limits
+from outlay.analysis import budgets, limits, spend
 from outlay.analysis.query import Query
 from outlay.analysis.reconcile import mismatches
 from outlay.cli.ceilings import subject
@@ -203,9 +204,24 @@ def test_an_account_s_token_reads_every_workspace_or_the_chosen_one(bench: Make)
         report = one.sync()
         assert report.connections[0].state == "ok", report.to_json()
         assert charges(one) == true_charges(one, "side")
+
+
+def test_a_workspace_that_is_not_there_settles_no_day(bench: Make) -> None:
+    """Without a workspace nothing is asked and nothing known; once it is called right, days of old are read too."""
     wrong = optioned(bench, ACCOUNT, workspace="nobody's")
-    assert problems(wrong.sync())["workspaces"] == {"account_mismatch"}
-    assert charges(wrong) == {}
+    report = wrong.sync()
+    assert problems(report)["workspaces"] == {"account_mismatch"}
+    assert report.connections[0].state == "failed"
+    with wrong.ledger() as ledger:
+        assert not ledger.committed("railway")
+        asked = Query(from_=wrong.first, to=wrong.world.today, configured={"railway": "railway"})
+        missing = spend(ledger, asked, clock=wrong.clock).incomplete
+    assert [(gap.dataset, gap.period, gap.why) for gap in missing] == [
+        ("usage", (wrong.first, wrong.world.today), "request_refused")
+    ]
+    right = replace(wrong, changes={"railway": {"options": {"workspace": "Side & Co"}}})
+    assert right.sync().connections[0].state == "ok"
+    assert charges(right) == true_charges(right, "side")
 
 
 def test_a_project_s_token_goes_in_its_own_header(bench: Make) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -174,6 +175,20 @@ def test_only_the_listed_organizations_are_read(bench: Callable[..., Any]) -> No
     assert not [seen for seen in one.simulator.requests if "sim-pro" in seen.path]
 
 
+def test_an_organization_that_is_not_there_settles_no_day(bench: Callable[..., Any]) -> None:
+    """A wrong slug leaves every day unknown and not empty; once it is corrected no day within reach is lost."""
+    wrong = bench(providers=("supabase",), changes={"supabase": {"options": {"organizations": "sim-fre"}}})
+    assert wrong.sync().connections[0].state == "failed"
+    first = TODAY - timedelta(days=REACH_DAYS)
+    with wrong.ledger() as ledger:
+        assert not ledger.committed("supabase")
+        missing = usage(ledger, Query(from_=first, to=TODAY), clock=wrong.clock).incomplete
+    assert {(gap.dataset, gap.why) for gap in missing} >= {("api_counts", "request_refused")}
+    right = replace(wrong, changes={"supabase": {"options": {"organizations": "sim-free,sim-pro,sim-own"}}})
+    assert right.sync().connections[0].state == "ok"
+    assert counts(right) == true_counts(right, first)
+
+
 @pytest.mark.parametrize("known", [False, True])
 def test_without_the_list_of_projects_no_day_is_settled_as_empty(known: bool, bench: Callable[..., Any]) -> None:
     """While projects cannot be listed their days are missing, and once they can no day within reach is lost."""
@@ -277,11 +292,11 @@ def test_an_entered_invoice_is_never_added_to_list_prices(bench: Callable[..., A
         ("sim-supabase-wrong", "failed", {"access_denied"}),
         ("sim-supabase-names", "partial", {"permission_missing"}),
         ("sim-supabase-noanalytics", "partial", {"permission_missing", "plan_without_quotas"}),
-        ("sim-supabase-full:empty", "ok", set()),
+        ("sim-supabase-full:empty", "failed", {"organization_unseen", "request_refused"}),
     ],
 )
 def test_lesser_keys_say_what_they_lack(key: str, state: str, codes: set[str], bench: Callable[..., Any]) -> None:
-    """A wrong key fails, a lesser one brings what it may, an empty account is whole and empty."""
+    """A wrong key fails, a lesser one brings what it may, and one that sees no organization leaves all unknown."""
     one = bench(providers=("supabase",), keys={"supabase": key})
     (connection,) = one.sync().connections
     assert connection.state == state

@@ -9,7 +9,13 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from outlay.errors import AccessDeniedError, NotOfferedError, PermissionMissingError, ProviderError
+from outlay.errors import (
+    AccessDeniedError,
+    NotOfferedError,
+    PermissionMissingError,
+    ProviderError,
+    RequestRefusedError,
+)
 from outlay.model.batch import Partition
 from outlay.model.facts import Charge, Name
 from outlay.model.period import Period
@@ -53,7 +59,7 @@ class ConnectionSync:
         self._progress = progress
         self._denied: AccessDeniedError | None = None
         self._unlisted: ProviderError | None = None
-        """Why a list that others ask once per entry of could not be read."""
+        """Why a list that others ask once per entry of could not be read, or is not the one that is meant."""
         self._absent: dict[str, NotOfferedError] = {}
         """Why there are no names of a kind, where their list is not offered."""
         self._known_names: dict[str, list[Name]] = {}
@@ -209,6 +215,7 @@ class ConnectionSync:
             result = check(work.dataset, each.period, each.facts)
             if each.problems:
                 result = type(result)(result.facts, (*each.problems, *result.problems))
+            self._heed(work.dataset, result.problems)
             checked.append((self._partition(work, each), result))
         if lacks is None:
             sound = (
@@ -217,6 +224,12 @@ class ConnectionSync:
             self._whole.update(sound)
         changed = self._committer.offer(work.endpoint, fetch_id, report, checked, lacks)
         self._committer.keep(collector.take_payloads(partition.period for partition in changed))
+
+    def _heed(self, dataset: Dataset, problems: Sequence[Problem]) -> None:
+        """Take a list that is not committed for one that could not be read: whoever asks by it would find nothing."""
+        wrong = next((problem for problem in problems if problem.severity is Severity.FATAL), None)
+        if wrong is not None and self._is_list(dataset):
+            self._unlisted = RequestRefusedError(wrong.says, hint=wrong.hint)
 
     def _partition(self, work: Work, settled: Settled) -> Partition:
         return self._named(work, settled.period)

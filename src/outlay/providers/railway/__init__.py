@@ -40,7 +40,7 @@ def _by_project(options: Mapping[str, str]) -> bool:
     return bool(options.get("project"))
 
 
-_CREATE = "Create a token at railway.com/account/tokens and choose the workspace it is for."
+_CREATE = names.CREATE
 _MORE = "The token may be dead or lack access to the workspace's billing; a member of the workspace creates another."
 
 PROVIDER = Provider(

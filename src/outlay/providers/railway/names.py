@@ -119,6 +119,9 @@ class ProjectsPage(Struct):
     data: ProjectsData
 
 
+CREATE = "Create a token at railway.com/account/tokens and choose the workspace it is for."
+
+
 def workspaces(page: TokenPage, ask: Ask) -> Iterator[Name | Problem]:
     """Turn the workspaces a token opens into names; those the connection does not want are not read."""
     wanted = ask.options.get("workspace")
@@ -128,7 +131,9 @@ def workspaces(page: TokenPage, ask: Ask) -> Iterator[Name | Problem]:
         yield Name(kind="workspace", id=one.id, name=one.name, state="active" if one in chosen else "excluded")
     if len(chosen) == 1:
         yield Name(kind="account", id=chosen[0].id, name=chosen[0].name)
-    if wanted and len(chosen) != 1:
+    if not found:
+        yield Problem(code="account_mismatch", says="the token opens no workspace", where="workspaces", hint=CREATE)
+    elif wanted and len(chosen) != 1:
         yield _mismatch(f"{len(chosen)} of the workspaces that the token opens are called {wanted!r}", "workspace")
 
 

@@ -135,18 +135,27 @@ QUOTAS: Mapping[str, Mapping[str, _Quota]] = {
 def organizations(page: list[Organization], ask: Ask) -> Iterator[Name | Problem]:
     """Turn the organizations of the token into names, or those of them the connection lists.
 
+    Null:   none at all is no account without costs: nothing can be asked, so that nothing is known.
     Source: https://supabase.com/docs/guides/platform/management-api
     """
     wanted = {slug.strip() for slug in ask.options.get("organizations", "").split(",") if slug.strip()}
-    for each in page:
-        if not wanted or each.slug in wanted:
-            yield Name(kind="organization", id=each.slug, name=each.name or None)
+    chosen = [each for each in page if not wanted or each.slug in wanted]
+    for each in chosen:
+        yield Name(kind="organization", id=each.slug, name=each.name or None)
+    severity = Severity.WARNING if chosen else Severity.FATAL
     for slug in sorted(wanted - {each.slug for each in page}):
         yield Problem(
             code="organization_unseen",
             says=f"the token sees no organization {slug!r}",
             hint="Correct `organizations` on the connection, or let the token read it.",
-            severity=Severity.WARNING,
+            severity=severity,
+        )
+    if not page and not wanted:
+        yield Problem(
+            code="organization_unseen",
+            says="the token sees no organization at all",
+            hint="Let the token read the organizations, or create one of an account that belongs to them.",
+            severity=severity,
         )
 
 
