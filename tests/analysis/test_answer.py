@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import get_type_hints
 
 import pandas as pd  # type: ignore[import-untyped]
 import polars as pl
@@ -14,7 +15,12 @@ from hypothesis import given
 from analysis.staging import charge, clock, put
 from outlay.analysis import Answer, Query, history, spend
 from outlay.analysis.answer import json_value, moment, plain
-from outlay.analysis.spend import SpendRow
+from outlay.analysis.arrow import table
+from outlay.analysis.budgets import BudgetRow
+from outlay.analysis.history import HistoryRow
+from outlay.analysis.readings import BalanceRow, InvoiceRow, LimitRow
+from outlay.analysis.spend import RevenueRow, SpendRow
+from outlay.analysis.usage import UsageRow
 from outlay.errors import ConfigError
 from outlay.model.period import Period
 from outlay.store import Ledger
@@ -70,6 +76,18 @@ def test_arrow_keeps_every_digit(answer: Answer[SpendRow]) -> None:
     assert table.column("billed_cost").to_pylist() == [Decimal(2), Decimal("0.123456789012345678")]
     assert table.column("day").to_pylist() == [DAY, DAY]
     assert table.column("list_cost").to_pylist() == [None, Decimal(1)]
+
+
+def test_a_column_without_a_value_has_the_type_it_always_has(ledger: Ledger, answer: Answer[SpendRow]) -> None:
+    """Tables of an empty month and of a full one can be put together: an unknown amount is no text."""
+    full, empty = answer.arrow().schema, spend(ledger, Query(by=("day", "sku"), to=DAY), clock=clock).arrow().schema
+    assert [str(field.type) for field in empty] == [str(field.type) for field in full]
+    told = {Decimal: "Decimal128", datetime: "Timestamp", date: "Date32"}
+    for row in (SpendRow, RevenueRow, UsageRow, LimitRow, BalanceRow, InvoiceRow, BudgetRow, HistoryRow):
+        for name, hint in get_type_hints(row).items():
+            kinds = [type_ for kind, type_ in told.items() if hint in {kind, kind | None}]
+            held = str(table([name], []).schema.field(name).type)
+            assert all(kind in held for kind in kinds), f"{row.__name__}.{name} is empty as {held}"
 
 
 def test_pandas_keeps_every_digit(answer: Answer[SpendRow]) -> None:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -188,6 +189,26 @@ def test_a_file_is_replaced_whole_or_not_at_all(
         focus(ledger, out, from_=FIRST, to=END)
     assert out.read_text() == "earlier"
     assert list(out.parent.iterdir()) == [out]
+
+
+@pytest.mark.parametrize("name", ["f.csv", "f.parquet"])
+def test_what_is_written_is_its_owners_alone(ledger: Ledger, tmp_path: Path, name: str) -> None:
+    """Amounts are nobody else's to read, whichever writer made the file."""
+    focus(ledger, tmp_path / name, from_=FIRST, to=END)
+    facts(ledger, "charges", tmp_path / f"facts-{name}")
+    assert [path.stat().st_mode & 0o777 for path in tmp_path.glob(f"*{name}")] == [0o600, 0o600]
+
+
+def test_a_table_that_cannot_be_read_is_the_stores_error(tmp_path: Path) -> None:
+    """A damaged file of the ledger is no bug: the error says what to do, and nothing is written."""
+    with opened(tmp_path / "home", days=1) as ledger:
+        for part in (tmp_path / "home" / "ledger" / "charges").rglob("*.parquet"):
+            part.write_bytes(b"damaged")
+        for write in (focus, partial(facts, table="charges")):
+            with pytest.raises(StoreError) as caught:
+                write(ledger, out=tmp_path / "f.csv", from_=FIRST, to=END)
+            assert "restore" in caught.value.hint
+    assert not (tmp_path / "f.csv").exists()
 
 
 def test_a_folder_that_is_not_there_is_the_stores_error(ledger: Ledger, tmp_path: Path) -> None:

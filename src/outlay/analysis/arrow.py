@@ -14,21 +14,33 @@ from outlay.analysis.answer import json_value
 from outlay.model.money import DIGITS, SCALE
 
 _TEXT = DataType.utf8()
-_TYPES = (
-    (Decimal, DataType.decimal128(DIGITS, SCALE)),
-    (datetime, DataType.timestamp("us", tz="UTC")),
-    (date, DataType.date32()),
+_NUMBER = DataType.decimal128(DIGITS, SCALE)
+_MOMENT = DataType.timestamp("us", tz="UTC")
+_DAY = DataType.date32()
+_TYPES = ((Decimal, _NUMBER), (datetime, _MOMENT), (date, _DAY))
+_NUMBERS = (
+    "billed_cost effective_cost list_cost gross net quantity quota used remaining amount granted topped_up consumed "
+    "total amount_due before after"
 )
+_MOMENTS = "resets_at observed_at expires_at issued_at due_at checked_at stale_since at"
+_EMPTY = {
+    **dict.fromkeys(_NUMBERS.split(), _NUMBER),
+    **dict.fromkeys(_MOMENTS.split(), _MOMENT),
+    **dict.fromkeys(("day", "period_from", "period_to"), _DAY),
+    **dict.fromkeys(("rows_before", "rows_after"), DataType.int64()),
+    "unlimited": DataType.bool(),
+}
+"""What a column holds when no row has a value, so that tables of two months can be put together."""
 
 
 def table(columns: Sequence[str], records: Sequence[Mapping[str, Any]]) -> Table:
-    """Return an Arrow table of the records; a column without any value is text."""
+    """Return an Arrow table of the records; a column without any value has the type it always has."""
     if not columns:
         raise ValueError("a table needs columns")
-    return Table.from_pydict({name: _array([record.get(name) for record in records]) for name in columns})
+    return Table.from_pydict({name: _array(name, [record.get(name) for record in records]) for name in columns})
 
 
-def _array(values: list[Any]) -> Array:
+def _array(name: str, values: list[Any]) -> Array:
     """Return a column; Arrow's own cast from text is exact for decimals, days and times."""
     sample = next((value for value in values if value is not None), None)
     if isinstance(sample, bool):
@@ -36,6 +48,8 @@ def _array(values: list[Any]) -> Array:
     if isinstance(sample, int):
         return Array(values, type=DataType.int64())
     texts = Array([_text(value) for value in values], type=_TEXT)
+    if sample is None:
+        return texts.cast(_EMPTY.get(name, _TEXT))
     for kind, type_ in _TYPES:
         if isinstance(sample, kind):
             return texts.cast(type_)

@@ -47,6 +47,7 @@ def replacing(out: Path) -> Iterator[Path]:
         yield draft
         with draft.open("rb+") as file:
             os.fsync(file.fileno())
+        draft.chmod(0o600)  # the query engine makes files anew, for everybody to read
         draft.replace(out)
     except OSError as error:
         hint = "Check the folder, its rights and its free space."

@@ -57,12 +57,16 @@ class Reader:
 
     @contextmanager
     def pinned(self) -> Iterator[Reader]:
-        """Keep every view at the snapshot it has when first used, for several queries that must agree."""
+        """Keep every view at the snapshot it has when first used, for several queries that must agree.
+
+        Raises: StoreError.
+        """
         with self._lock:
             self._shown.clear()
             self._pinned = True
-            self.show(tables())
             try:
+                with storing("reading the ledger"):
+                    self.show(tables())
                 yield self
             finally:
                 self._pinned = False

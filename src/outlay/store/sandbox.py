@@ -16,7 +16,10 @@ from outlay.store.query import Result, connect, fetched, mentioned, show, snapsh
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_HINT = "Ask one SELECT; the views are charges, usage, limits, balances, invoices, budgets, revenue, names, batches."
+_HINT = (
+    "Ask one SELECT; the views are charges, usage, limits, balances, invoices, budgets, revenue, names, statements, "
+    "batches."
+)
 
 
 def run(store: Tables, spill: Path, sql: str, *, rows_max: int | None, seconds: float | None) -> Result:
