@@ -154,6 +154,19 @@ def test_a_reading_is_incomplete_when_its_last_attempt_failed_or_is_long_ago(led
     assert len(answer.rows) == 1
 
 
+def test_what_stood_before_the_first_reading_is_unknown(ledger: Ledger) -> None:
+    """No limits are in the ledger for a day that nobody read: that is no answer of there having been none."""
+    limit = Limit(name="spend_limit", scope="organization", kind=LimitKind.SPEND, unit="USD")
+    dataset = next(each.name for each in _readings() if Limit in each.yields)
+    put(ledger, "a", dataset, Period.of_day(TODAY), [limit])
+    asked = Query(where=(("dataset", dataset),), to=date(2026, 11, 1))
+    answer = limits(ledger, asked, clock=clock)
+    assert answer.rows == ()
+    assert told(answer.incomplete) == [("a", dataset, date(2026, 10, 1), date(2026, 11, 1), "not_synced")]
+    assert f"{TODAY}" in answer.incomplete[0].hint
+    assert limits(ledger, Query(where=(("dataset", dataset),)), clock=clock).incomplete == ()
+
+
 def _readings() -> list[Dataset]:
     openai = next(provider for provider in PROVIDERS if provider.id == "openai")
     return [dataset for dataset in openai.datasets if dataset.grain == "reading"]

@@ -13,7 +13,7 @@ from outlay.analysis.answer import Incomplete
 from outlay.analysis.query import Query
 from outlay.clock import Clock, day_of, midnight, month_start
 from outlay.errors import OutlayError
-from outlay.model.facts import Charge, Name, Revenue, Usage
+from outlay.model.facts import Balance, Budget, Charge, Limit, Name, Revenue, Usage
 from outlay.model.metering import LACKING, METERED
 from outlay.model.terms import ENTRY
 from outlay.providers import BY_ID
@@ -30,11 +30,18 @@ ANY = "*"
 _TERMS = f"entered.{ENTRY}."
 _DAILY = frozenset({Charge, Usage, Revenue})
 """Facts a vendor has for every day, so that none at all is a gap; a reading may be nothing."""
+_READ = frozenset({Limit, Balance, Budget})
+"""Facts that are read as they stand, so that what stood before the first reading is not known."""
 _NOT_SYNCED_HINT = "Run `outlay sync {connection}`; days before the first synced one need `--since DAY`."
 _LOST_HINT = "{title} no longer tells of days before {reach}: sync in time; `outlay enter` takes what you know of them."
 _NEVER_HINT = "Nothing of the kind is in the ledger for this connection: run `outlay sync {connection}`."
 _COST_HINT = "{title} tells no cost of this connection; `outlay providers {provider}` says what to do: {note}"
+_LEFT_OUT_HINT = (
+    "Nothing of the kind is in the ledger for this connection: run `outlay sync {connection}`, "
+    "or add to its `datasets` what holds it."
+)
 _NOTHING_HINT = "The ledger holds nothing that this question asks for: run `outlay sync`."
+_UNREAD_HINT = "It was first read on {day}, and a reading tells what stands when it is taken: ask for a later day."
 _FAILED_HINT = "Run `outlay doctor` for this connection."
 
 
@@ -138,7 +145,10 @@ class Coverage(msgspec.Struct, frozen=True):
         if name.startswith(_TERMS):
             return Name in kinds
         dataset = self.dataset(connection, name)
-        return dataset is None or not set(kinds).isdisjoint(dataset.yields)
+        if dataset is None:
+            derived = _derived(self.providers.get(connection, "")).get(name)
+            return derived is None or derived in kinds
+        return not set(kinds).isdisjoint(dataset.yields)
 
 
 def spans(ledger: Ledger, providers: Mapping[str, str]) -> Iterator[Span]:
@@ -197,6 +207,19 @@ def _apart(provider: str) -> frozenset[str]:
     return frozenset(rule.dataset for each in described for rule in each.differences if rule.apart)
 
 
+@cache
+def _derived(provider: str) -> Mapping[str, type]:
+    """Return what the days of a provider's counters are: use where they have a meter, else cost."""
+    described = _datasets(provider).values()
+    return {rule.dataset: Usage if rule.meter else Charge for each in described for rule in each.differences}
+
+
+@cache
+def _beyond_fee(provider: str) -> frozenset[str]:
+    described = _datasets(provider).values()
+    return frozenset(rule.dataset for each in described for rule in each.differences if rule.beyond_fee)
+
+
 def gaps(ledger: Ledger, query: Query, kinds: Sequence[type], clock: Clock) -> tuple[Incomplete, ...]:
     """Return the days of a question for which facts of some kinds are missing, stale or failed."""
     return gaps_of(Coverage.of(ledger, query, clock), query, kinds, clock)
@@ -222,7 +245,7 @@ def gaps_of(coverage: Coverage, query: Query, kinds: Sequence[type], clock: Cloc
             continue
         if dataset == METERED and Charge not in kinds:
             continue  # what metered use can lack is its price
-        found += _gaps(coverage, spans_, first, to)
+        found += _gaps(coverage, spans_, first, to, unread=not _READ.isdisjoint(kinds))
     found += _silent(query, coverage, spoken, first, to)
     if not set(kinds).isdisjoint(_DAILY):
         found += _never(query, coverage, kinds, first, to)
@@ -237,11 +260,12 @@ def gaps_of_spend(coverage: Coverage, query: Query, clock: Clock) -> tuple[Incom
     return tuple(sorted(found))
 
 
-def _gaps(coverage: Coverage, spans_: Sequence[Span], first: date, to: date) -> list[Incomplete]:
+def _gaps(coverage: Coverage, spans_: Sequence[Span], first: date, to: date, *, unread: bool) -> list[Incomplete]:
     connection, name = spans_[0].connection, spans_[0].dataset
     dataset = coverage.dataset(connection, name)
     if dataset is not None and dataset.grain in {"reading", "names"}:
-        return _reading_gaps(coverage, spans_, to)
+        gaps_ = _reading_gaps(coverage, spans_, to)
+        return gaps_ if gaps_ is not None else _unread(spans_, first, to) if unread else []
     reasons = dict.fromkeys(_expected(coverage, dataset, spans_, first, to), NOT_SYNCED)
     over = month_start(coverage.today) if dataset is not None and dataset.grain == "month" else coverage.today
     for span in spans_:
@@ -289,11 +313,14 @@ def _expected(
     yield from days_between(first, end)
 
 
-def _reading_gaps(coverage: Coverage, spans_: Sequence[Span], to: date) -> list[Incomplete]:
-    """Say when the last attempt to read the present state failed, or that none was made up to yesterday."""
+def _reading_gaps(coverage: Coverage, spans_: Sequence[Span], to: date) -> list[Incomplete] | None:
+    """Say when the last attempt to read the present state failed, or that none was made up to yesterday.
+
+    Null: nobody had read it by then.
+    """
     last = max((span for span in spans_ if span.first < to), key=lambda span: span.last_start, default=None)
     if last is None:
-        return []
+        return None
     why, days = last.problem, (last.first, min(last.end, coverage.today + timedelta(days=1)))
     if why is None:
         why, days = NOT_SYNCED, (last.end, min(to, coverage.today))
@@ -301,6 +328,17 @@ def _reading_gaps(coverage: Coverage, spans_: Sequence[Span], to: date) -> list[
             return []
     hint = hint_for(why, last.connection)
     return [Incomplete(connection=last.connection, dataset=last.dataset, period=days, why=why, hint=hint)]
+
+
+def _unread(spans_: Sequence[Span], first: date, to: date) -> list[Incomplete]:
+    """Say that what stood before the first reading is not known: no vendor tells what it was."""
+    earliest = min(spans_, key=lambda span: span.first)
+    hint = _UNREAD_HINT.format(day=earliest.first)
+    return [
+        Incomplete(
+            connection=earliest.connection, dataset=earliest.dataset, period=(first, to), why=NOT_SYNCED, hint=hint
+        )
+    ]
 
 
 def _merged(reasons: Mapping[date, str]) -> list[tuple[tuple[date, date], str]]:
@@ -334,7 +372,11 @@ def _never(query: Query, coverage: Coverage, kinds: Sequence[type], first: date,
     """Name the connections whose vendor offers such facts by default, while the ledger knows of none."""
     return [
         Incomplete(
-            connection=name, dataset=ANY, period=(first, to), why=NEVER_SYNCED, hint=_NEVER_HINT.format(connection=name)
+            connection=name,
+            dataset=ANY,
+            period=(first, to),
+            why=NEVER_SYNCED,
+            hint=_LEFT_OUT_HINT.format(connection=name),
         )
         for name, provider in coverage.providers.items()
         if name in coverage.connections and query.asked(name, provider) and _offers(provider, kinds)
@@ -343,7 +385,10 @@ def _never(query: Query, coverage: Coverage, kinds: Sequence[type], first: date,
 
 
 def _costless(query: Query, coverage: Coverage, first: date, to: date) -> list[Incomplete]:
-    """Name the connections whose vendor need not state a cost, while nothing in the ledger does."""
+    """Name the connections whose vendor need not state a cost, while nothing in the ledger does.
+
+    What comes on top of a fee is no more than a part: without the fee it is not what the connection costs.
+    """
     return [
         Incomplete(
             connection=name,
@@ -356,7 +401,12 @@ def _costless(query: Query, coverage: Coverage, first: date, to: date) -> list[I
         if query.asked(name, coverage.providers.get(name, ""))
         and coverage.providers.get(name) in BY_ID
         and not _offers(coverage.providers[name], (Charge,))
-        and not any(known == name and coverage.yields(name, dataset, (Charge,)) for known, dataset in coverage.datasets)
+        and not any(
+            known == name
+            and coverage.yields(name, dataset, (Charge,))
+            and dataset not in _beyond_fee(coverage.providers[name])
+            for known, dataset in coverage.datasets
+        )
     ]
 
 
