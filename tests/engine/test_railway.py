@@ -56,9 +56,9 @@ def differences(bench: Any) -> Any:
         return mismatches(ledger, Query(from_=bench.first, to=bench.world.today + timedelta(days=1)), bench.clock)
 
 
-def optioned(make: Make, key: str, seed: int = 3, **options: str) -> Any:
+def optioned(make: Make, key: str, seed: int = 3, days: int = 20, **options: str) -> Any:
     """Return a bench whose connection has a key and options of its own."""
-    return make(seed, **ONLY, keys={"railway": key}, changes={"railway": {"options": options}})
+    return make(seed, **ONLY, days=days, keys={"railway": key}, changes={"railway": {"options": options}})
 
 
 @pytest.mark.parametrize("seed", [1, 7, 42])
@@ -252,6 +252,15 @@ def test_who_may_not_read_billing_still_reads_use(bench: Make) -> None:
     }  # fmt: skip
     assert charges(one) == true_charges(one)
     assert one.rows("SELECT count(*) FROM balances") == [(0,)]
+
+
+def test_a_customer_that_cannot_be_read_costs_no_use(bench: Make) -> None:
+    """Whatever fails beyond `customer` takes its whole answer with it, so that use is asked for without it then."""
+    one = optioned(bench, "sim-railway-customerless", days=5)
+    report = one.sync()
+    assert problems(report) == {"customer": {"retry_later"}, "invoices": {"retry_later"}}
+    assert charges(one) == true_charges(one)
+    assert charges(one)
 
 
 def test_a_dead_token_is_told_once_and_at_once(bench: Make) -> None:

@@ -81,6 +81,14 @@ def test_errors_of_status_200_mean_what_they_say(message: str, code: str, means:
     assert refused(USAGE_IN_PERIOD.name, message, code) == means
 
 
+def test_a_failure_on_the_way_to_the_customer_is_none_of_use() -> None:
+    """It is told by the path, in whatever spacing: use is asked for without the billing period, and not given up."""
+    for path in (b'["workspace","customer"]', b'["workspace", "customer", "billingPeriod"]'):
+        said = Said(200, {}, b'{"errors":[{"message":"Oops","path":' + path + b',"code":"INTERNAL_SERVER_ERROR"}]}')
+        found = {name: declared(PROVIDER, ENDPOINTS[name], said) for name in (USAGE_IN_PERIOD.name, "usage_alone")}
+        assert [each and each.means for each in found.values()] == ["not_offered", "retry_later"]
+
+
 def test_not_authorized_is_the_token_only_where_every_token_is_answered() -> None:
     """The same words are a dead token there and a missing permission anywhere else."""
     found = {name: refused(name, "Not Authorized") for name in ENDPOINTS}

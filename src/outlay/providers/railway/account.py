@@ -255,18 +255,20 @@ def invoices(page: WorkspacePage, _ask: Ask) -> Iterator[Invoice | Problem]:
     """Turn invoices and the running total of each next one into invoices, which are never added to use.
 
     Units: cents; the prices of their lines are dollars. An invoice mixes the next month's fee with the last one's use.
+    Null:  one that was made out in an instant, as for a fee at its start, is of no period.
     """
     workspace = page.data.workspace
     found = workspace.customer
     for row in found.invoices if found else ():
         try:
-            period = Period(moment(row.period_start), moment(row.period_end))
+            start, end = moment(row.period_start), moment(row.period_end)
+            period = Period(start, end) if start != end else None
         except ValueError as error:
             yield Problem(code="period_refused", says=str(error), where=row.invoice_id, hint=UPDATE)
             continue
         paid = None if row.amount_paid is None else Money.from_minor(row.amount_paid, CURRENCY)
         yield Invoice(invoice_id=row.invoice_id, total=Money.from_minor(row.total, CURRENCY),
-                      status=row.status or "unknown", period=period, issued_at=period.end,
+                      status=row.status or "unknown", period=period, issued_at=end,
                       amount_due=None if row.amount_due is None else Money.from_minor(row.amount_due, CURRENCY),
                       details={"workspaceId": workspace.id, "items": str(len(row.items)),
                                "amountPaid": None if paid is None else f"{paid.amount.normalize():f}"})  # fmt: skip

@@ -219,11 +219,17 @@ _CURRENT_PERIOD_AND_THREE_DAYS = 34
 
 
 def _usage_of(
-    scope: str, name: str, *, each: FanOut | None = None, options: Mapping[str, str] = {}, more: str = ""
+    scope: str,
+    name: str,
+    *,
+    each: FanOut | None = None,
+    options: Mapping[str, str] = {},
+    more: str = "",
+    refusals: tuple[Refusal, ...] = (),
 ) -> Endpoint[UsagePage]:
     return Endpoint(
         name=name, path=PATH, query=QUERY, page=UsagePage, facts=measured, window=_DAY, each=each,
-        lookback_days=_LOOKBACK_DAYS,
+        lookback_days=_LOOKBACK_DAYS, refusals=refusals,
         body=GraphQL(
             f"query usage(${scope}: String!, {_WHEN})"
             f" {{ usage({scope}: ${scope}, {_ASKED}, {_GROUPS}) {_ROWS}{more} }}",
@@ -233,11 +239,19 @@ def _usage_of(
     )  # fmt: skip
 
 
+_NO_CUSTOMER = (
+    Refusal(200, "permission_missing", contains="Not Authorized"),
+    Refusal(200, "not_offered", contains='"customer"'),
+)
+"""A failure on the way to the customer, which the path of an error names, takes all the data with it: use is asked for
+without the billing period then."""
+
 USAGE_IN_PERIOD = _usage_of(
     "workspaceId",
     "usage_in_period",
     each=EACH_WORKSPACE,
     more=" workspace(workspaceId: $workspaceId) { customer { billingPeriod { start end } } }",
+    refusals=_NO_CUSTOMER,
 )
 USAGE_ALONE = _usage_of("workspaceId", "usage_alone", each=EACH_WORKSPACE)
 PROJECT_USAGE = _usage_of("projectId", "project_usage", options={"projectId": "project"})

@@ -1,7 +1,8 @@
 """Railway's public GraphQL API: use, the customer's account, names.
 
 Key:   "sim-railway-workspace" is a token of the main workspace, "sim-railway-account" opens both, "sim-railway-member"
-       may not read billing, "sim-railway-project" is a project's token and goes in a header of its own.
+       may not read billing, that of "sim-railway-customerless" has a customer the server fails on, "sim-railway-project" is a
+       project's token and goes in a header of its own.
 Day:   `usage` answers one number per measurement and tag set for the whole window, never a series.
 """
 
@@ -223,6 +224,8 @@ class _Desk:
     def _customer(self, name: str, _args: Mapping[str, Any]) -> dict[str, Any]:
         if not self.key.may(BILLING):
             raise _no("Not Authorized", "workspace", "customer")
+        if self.key.kind == "customerless":
+            raise _no("Customer not found", "workspace", "customer")
         account, money = self.account, self.account.money[name]
         start, end = account.period(name)
         if name == MAIN:
@@ -377,6 +380,7 @@ FACE = Face(
         "sim-railway-workspace": Key("workspace"),
         "sim-railway-account": Key("account"),
         "sim-railway-member": Key("member", frozenset()),
+        "sim-railway-customerless": Key("customerless"),
         "sim-railway-project": Key("project", frozenset()),
     },
     credential=credential,
