@@ -154,6 +154,14 @@ def test_one_store_is_one_store(bench: Make) -> None:
     assert items == {row[0] for row in whole.rows("SELECT DISTINCT resource_id FROM usage")}
 
 
+def test_a_store_that_is_not_there_is_told(bench: Make) -> None:
+    """A mistyped id finds no sales, which is no store without sales."""
+    one = bench(7, **ONLY, changes={"lemonsqueezy": {"options": {"store": "1"}}})
+    report = one.sync()
+    assert report.connections[0].state == "partial"
+    assert ("account_mismatch", "fatal") in codes(report)["stores"]
+
+
 def test_usage_is_read_no_further_back_than_needed(bench: Make) -> None:
     """Once the older days are settled, the newest page of records is enough."""
     one = bench(7, **ONLY, datasets={"lemonsqueezy": ("usage_records",)})
@@ -223,6 +231,7 @@ def test_what_passes_or_means_nothing_is_survived(kind: str, more: dict[str, Any
         ("repeat_cursor", {"path": "/v1/orders"}, "payload_unreadable"),
         ("server_error", {"status": 500, "times": "forever", "path": "/v1/orders"}, "retry_later"),
         ("server_error", {"status": 403, "times": "forever", "path": "/v1/orders"}, "permission_missing"),
+        ("server_error", {"status": 404, "times": "forever", "path": "/v1/orders"}, "request_refused"),
     ],
 )
 def test_what_cannot_be_right_leaves_what_was_there(kind: str, more: dict[str, Any], code: str, bench: Make) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from outlay.model.facts import Revenue
 from outlay.model.period import Period
@@ -17,7 +18,7 @@ from outlay.providers.base import Ask, Bearer
 from outlay.providers.lemonsqueezy import ORDERS, PROVIDER, SalesPage, orders
 from outlay.providers.lemonsqueezy.usage import CURRENT_USAGE, ITEMS, RECORDS
 from outlay.sync.check import check
-from outlay.wire.refusals import Said, declared, default, error
+from outlay.wire.refusals import Said, declared, error
 from outlay.wire.retry import ATTEMPTS_MAX
 
 DAY = date(2026, 11, 3)
@@ -101,15 +102,48 @@ def test_a_refund_counts_once() -> None:
     assert amounts == [Decimal(10), Decimal(-10)]
 
 
-def test_a_part_refunded_of_unknown_size_is_refused() -> None:
-    """Neither nothing nor everything is taken back where the part is not stated: the day is told and left as it was."""
-    [problem] = orders(page(order(1, status="partial_refund", refunded=True)), ASK)
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"status": "partial_refund", "refunded": False},
+        {"status": "partial_refund", "refunded_amount": 0},
+        {"status": "refunded", "refunded": True, "refunded_amount": 0},
+        {"status": "paid", "refunded": True, "refunded_amount": 0},
+        {"currency": "JPY", "status": "partial_refund", "refunded_amount": 500, "total_formatted": "?"},
+    ],
+    ids=["part not stated", "part of nothing", "whole of nothing", "returned and paid", "no dollars of a part"],
+)
+def test_a_refund_of_unknown_size_leaves_its_own_day_unknown(told: dict[str, Any]) -> None:
+    """Neither nothing nor everything was given back: the day of the refund is told, and the sale's own day stands."""
+    sale = order(1, **told, refunded_at="2026-11-05T10:00:00.000000Z")
+    both = replace(ASK, period=Period(ASK.period.start, ASK.period.start + timedelta(days=9)))
+    fact, problem = orders(page(sale), both)
+    assert isinstance(fact, Revenue)
+    assert (fact.gross.amount, fact.revenue_period) == (Decimal(10), ASK.period)
     assert isinstance(problem, Problem)
     assert (problem.code, problem.severity.value) == ("amount_refused", "fatal")
+    assert problem.period == Period.of_day(date(2026, 11, 5))
+
+
+def test_a_refund_is_a_part_or_all() -> None:
+    """A part is what is stated; all of it is taken back where all was refunded and no part of it is named."""
     stated = orders(page(order(1, status="partial_refund", refunded_amount=300)), ASK)
     assert [fact.gross.amount for fact in stated if isinstance(fact, Revenue)] == [Decimal(10), Decimal(-3)]
     whole = orders(page(order(1, status="refunded", refunded=True)), ASK)
     assert [fact.gross.amount for fact in whole if isinstance(fact, Revenue)] == [Decimal(10), Decimal(-10)]
+    free = orders(page(order(1, total=0, status="refunded", refunded=True, refunded_amount=0)), ASK)
+    assert [fact.gross.amount for fact in free if isinstance(fact, Revenue)] == [Decimal(0)]
+
+
+@pytest.mark.parametrize("told", [{"status": "on_hold"}, {"currency": "JPY", "total_usd": None}])
+def test_a_sale_that_cannot_be_read_leaves_both_its_days_unknown(told: dict[str, Any]) -> None:
+    """What was sold and what was given back are both not known, on whichever days they were."""
+    sale = order(1, **told, refunded_amount=300, refunded_at="2026-11-05T10:00:00.000000Z")
+    both = replace(ASK, period=Period(ASK.period.start, ASK.period.start + timedelta(days=9)))
+    found = list(orders(page(sale), both))
+    days = [problem.period for problem in found if isinstance(problem, Problem)]
+    assert days == [ASK.period, Period.of_day(date(2026, 11, 5))]
+    assert len(found) == len(days)
 
 
 def test_used_up_calls_are_waited_out() -> None:
@@ -127,8 +161,9 @@ def test_an_item_that_is_not_paid_by_use_has_no_running_total() -> None:
     assert found is not None
     assert found.means == "empty"
     for endpoint in (ORDERS, ITEMS, RECORDS):
-        assert declared(PROVIDER, endpoint, said) is None
-        assert default(said).means == "not_offered"
+        refused = declared(PROVIDER, endpoint, said)
+        assert refused is not None
+        assert refused.means == "request_refused"
 
 
 @pytest.mark.parametrize(

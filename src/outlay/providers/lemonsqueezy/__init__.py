@@ -50,6 +50,7 @@ from outlay.providers.lemonsqueezy.usage import BRIDGED_DAYS, SERVICE, STORE, Nu
 _MEDIA = "application/vnd.api+json"
 _UPDATE = "Nothing was overwritten. Update Outlay; if it is up to date, report it."
 _PAID = frozenset({"paid", "refunded", "partial_refund"})
+_RETURNED = frozenset({"refunded", "partial_refund"})
 _UNPAID = frozenset({"pending", "failed", "void", "fraudulent"})
 _INITIAL = "initial"
 _CENTS = 2
@@ -177,19 +178,37 @@ def _sales(kind: str, rows: Sequence[SaleRow], ask: Ask) -> Iterator[Revenue | P
             continue
         made = _day(sale.created_at)
         returned = _day(sale.refunded_at) if sale.refunded_at else made
-        if not (_asked(made, ask) or _asked(returned, ask)):
+        asked = [day for day in dict.fromkeys((made, returned)) if _asked(day, ask)]
+        if not asked:
             continue
-        where, when = f"{kind} {row.id}", made if _asked(made, ask) else returned
+        where = f"{kind} {row.id}"
         if sale.status not in _PAID:
             says = f"whether a sale whose status is {sale.status[:40]!r} is money is not known"
-            yield Problem(code="unknown_object", says=says, where=where, hint=_UPDATE, period=when)
+            yield from _untold("unknown_object", says, where, asked)
             continue
         try:
             facts = list(_facts(kind, row, made, returned))
         except ValueError as error:
-            yield Problem(code="amount_refused", says=str(error), where=where, hint=_UPDATE, period=when)
+            yield from _untold("amount_refused", str(error), where, asked)
             continue
         yield from (fact for fact in facts if _asked(fact.revenue_period, ask))
+        if returned in asked and _refund_unknown(sale, facts):
+            says = "it was refunded in part or whole, and how much is not stated"
+            yield from _untold("amount_refused", says, where, [returned])
+
+
+def _untold(code: str, says: str, where: str, days: Sequence[Period]) -> Iterator[Problem]:
+    """Yield a problem for each day that lacks money by it."""
+    yield from (Problem(code=code, says=says, where=where, hint=_UPDATE, period=day) for day in days)
+
+
+def _refund_unknown(sale: Sale, facts: Sequence[Revenue]) -> bool:
+    """Return whether money was given back, and nothing says how much: an amount of zero is not what was refunded."""
+    return bool(sale.total) and _is_returned(sale) and len(facts) == 1
+
+
+def _is_returned(sale: Sale) -> bool:
+    return sale.refunded or sale.status in _RETURNED or bool(sale.refunded_amount)
 
 
 def _facts(kind: str, row: SaleRow, made: Period, returned: Period) -> Iterator[Revenue]:
@@ -214,9 +233,7 @@ def _facts(kind: str, row: SaleRow, made: Period, returned: Period) -> Iterator[
     yield Revenue(revenue_period=made, kind=kind, gross=gross, service_name=SERVICE, record_id=row.id,
                   customer_id=_id(sale.customer_id), details=known)  # fmt: skip
     refunded = unit.money(sale, "refunded_amount")
-    if refunded is None and sale.status == "partial_refund":
-        raise ValueError("a part of it was refunded, and it does not state how much")
-    if refunded is None and (sale.refunded or sale.status == "refunded"):
+    if refunded is None and sale.refunded_amount is None and sale.status != "partial_refund" and _is_returned(sale):
         refunded = gross
     if refunded:
         yield Revenue(revenue_period=returned, kind=f"{kind}_refund", gross=-refunded, service_name=SERVICE,
@@ -293,5 +310,9 @@ PROVIDER = Provider(
     ),
     rates=(Rate(300, 60),),
     patience=limits.patience,
-    refusals=(Refusal(401, "access_denied", hint=_KEY),),
+    refusals=(
+        Refusal(401, "access_denied", hint=_KEY),
+        # Every account has every list: one that is not found is no plan's lack but a wrong address or option.
+        Refusal(404, "request_refused", hint="Check the options `store` and `base_url` of the connection."),
+    ),
 )  # fmt: skip

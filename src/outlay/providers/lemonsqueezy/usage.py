@@ -173,10 +173,14 @@ def account(page: UserPage, _ask: Ask) -> Iterator[Name | Problem]:
                       hint="Create a key with the store in live mode.", severity=Severity.WARNING)  # fmt: skip
 
 
-def stores(page: StoresPage, _ask: Ask) -> Iterator[Name]:
-    """Turn stores into names."""
+def stores(page: StoresPage, ask: Ask) -> Iterator[Name | Problem]:
+    """Turn stores into names; of a store that the account does not have, nothing would ever be found."""
     for row in page.data:
         yield Name(kind="store", id=row.id, name=row.attributes.name)
+    wanted = ask.options.get("store")
+    if wanted and page.meta.page.last_page <= 1 and all(row.id != wanted for row in page.data):
+        yield Problem(code="account_mismatch", says=f"the account has no store {wanted!r}", where="store",
+                      hint="Set the option `store` to the id of one of its stores, or leave it out.")  # fmt: skip
 
 
 def subscriptions(page: SubscriptionsPage, _ask: Ask) -> Iterator[Name]:
