@@ -13,7 +13,7 @@ from analysis.staging import NOW, charge, clock, put
 from outlay.analysis import Query, balances, budgets, invoices, limits
 from outlay.analysis.lapse import lapsed
 from outlay.errors import ConfigError
-from outlay.model.facts import Balance, Budget, Fact, Invoice, Limit, LimitKind
+from outlay.model.facts import Balance, Budget, Fact, Invoice, Limit, LimitKind, Name
 from outlay.model.money import Money
 from outlay.model.period import Period
 from outlay.store import Ledger
@@ -242,6 +242,14 @@ def test_a_budget_is_consumed_by_what_it_covers(ledger: Ledger, fields: dict[str
     read(ledger, LAST, [budget(**fields)])
     (row,) = budgets(ledger, clock=clock).rows
     assert row.consumed == consumed
+
+
+def test_a_budget_may_call_a_tag_by_its_name(ledger: Ledger) -> None:
+    """Charges are tagged with the ids of cost centres; a budget may say how one is called."""
+    spent(ledger, ("10", {"tags": {"cost_center": "cc_1"}}), ("5", {"tags": {"cost_center": "cc_2"}}))
+    put(ledger, "a", "cost_centers", Period.of_day(LAST), [Name(kind="cost_center", id="cc_1", name="Games")])
+    read(ledger, LAST, [budget(covers={"tag:cost_center": called}, name=called) for called in ("games", "cc_2")])
+    assert {row.name: row.consumed for row in budgets(ledger, clock=clock).rows} == {"games": 10, "cc_2": 5}
 
 
 def test_the_keys_of_a_budget_are_as_documented(ledger: Ledger) -> None:

@@ -94,6 +94,17 @@ def test_a_total_that_the_charges_do_not_reach_is_trouble(
         assert stated in row.trouble[0].says
 
 
+def test_a_total_is_compared_whatever_case_its_service_is_written_in(ledger: Ledger) -> None:
+    """One vendor writes a product with a small letter in its rows and with a capital in its totals."""
+    put(ledger, "a", "costs", Period.of_day(ONE), [charge(ONE, "3", service_name="sandbox")])
+    said = Statement(
+        period=Period.of_month(ONE), dataset="costs", billed_cost=Money(Decimal(3), "USD"), service_name="Sandbox"
+    )
+    put(ledger, "a", "totals", Period.of_month(ONE), [said])
+    (row,) = status(ledger, clock=clock).rows
+    assert row.trouble == ()
+
+
 def series(usage: dict[date, Decimal], fees: list[Fee] | None = None) -> Series:
     """Return a series whose every day is known."""
     return Series(usage=usage, fees=fees or [], known=frozenset(usage))

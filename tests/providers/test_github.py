@@ -219,6 +219,43 @@ def test_budgets_are_dollars_or_licences() -> None:
     assert found["b5"].covers == {"service": "Copilot", "tag:github/cost_center": "Games"}
 
 
+@pytest.mark.parametrize(
+    ("level", "scope", "entity", "place"),
+    [
+        ("organization", "organization", None, {}),
+        ("enterprise", "organization", "acme-labs", {"sub_account": "acme-labs"}),
+        ("enterprise", "organization", None, {"organization": None}),
+        ("enterprise", "enterprise", "acme", {}),
+        ("organization", "enterprise", "acme", {"enterprise": "acme"}),
+        ("organization", "repository", "api", {"resource": "acme-labs/api"}),
+        ("enterprise", "cost_center", "Games", {"tag:github/cost_center": "Games"}),
+        ("enterprise", "multi_user_cost_center", "Games", {"multi_user_cost_center": "Games"}),
+        ("enterprise", "multi_user_customer", None, {"multi_user_customer": None}),
+        ("organization", "planet", "Mars", {"planet": "Mars"}),
+    ],
+)
+def test_a_budget_counts_its_own_charges_or_none(
+    level: str, scope: str, entity: str | None, place: dict[str, str | None]
+) -> None:
+    """Where the connection's charges are not what a budget counts, a dimension they do not have says so."""
+    row = github_limits.BudgetRow("b", Decimal(10), scope, "ProductPricing", budget_entity_name=entity)
+    row.budget_product_sku = "copilot"
+    ask = Ask("budgets", DAY, {level: "acme-labs"}, datetime(2026, 10, 4, tzinfo=UTC))
+    [found] = github_limits.budgets(github_limits.BudgetPage([row]), ask)
+    assert found.covers == {"service": "Copilot", **place}
+
+
+@pytest.mark.parametrize("kind", ["ProductPricing", "SkuPricing", "BundlePricing", "TomorrowPricing"])
+@pytest.mark.parametrize(
+    ("what", "licences"), [("ghas", True), ("ghec_licenses", True), ("copilot_enterprise", True), ("copilot", False)]
+)
+def test_a_budget_of_licences_is_no_money_whatever_its_kind(kind: str, what: str, licences: bool) -> None:
+    """What is bought tells licences from dollars; the kinds of budgets are an open set."""
+    row = github_limits.BudgetRow("b", Decimal(25), "enterprise", kind, budget_product_sku=what)
+    [found] = github_limits.budgets(github_limits.BudgetPage([row]), ASK)
+    assert (found.currency, found.unit) == ((None, "seats") if licences else ("USD", None))
+
+
 def test_seats_and_quotas_are_limits() -> None:
     """12 seats, 10 used, 2 not; 5000 requests an hour, 4999 left until noon."""
     [seats] = [fact for fact in facts("copilot_seats-business") if isinstance(fact, Limit)]
@@ -283,8 +320,9 @@ def test_an_account_is_read_at_one_level() -> None:
 def test_an_enterprise_is_asked_once_without_and_once_for_every_cost_centre() -> None:
     """The answer without a cost centre holds what belongs to none: slices and rest do not overlap."""
     assert github.USAGE.each == FanOut(
-        "cost_center", "cost_center_id", place="query", states=("active", "deleted"), also_without=True
-    )
+        "cost_center", "cost_center_id", place="query", states=("active", "deleted"), also_without=True,
+        only_with="enterprise",
+    )  # fmt: skip
     request = build(github.PROVIDER, github.USAGE, {"enterprise": "acme"}, DAY, "cc-1")
     assert dict(request.params) == {"year": "2026", "month": "10", "day": "3", "cost_center_id": "cc-1"}
     assert github_totals.SUMMARY.each is None

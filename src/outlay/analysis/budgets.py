@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -97,7 +97,8 @@ def budget_rows(ledger: Ledger, query: Query, coverage: Coverage, clock: Clock) 
         for *values, dataset, start in latest_reading(ledger, "budgets", _COLUMNS, query, clock)
         if not coverage.superseded(values[0], dataset, start, query.period(clock)[1])
     ]
-    counted = {id(row): wanted for row in rows if (wanted := _counts(row)) is not None}
+    called = _ids_by_name(ledger, rows)
+    counted = {id(row): _by_id(row, wanted, called) for row in rows if (wanted := _counts(row)) is not None}
     if not counted:
         return tuple(rows)
     connections = {row.connection for row in rows if id(row) in counted}
@@ -128,3 +129,26 @@ def _counts(row: BudgetRow) -> Mapping[str, str | None] | None:
     if row.covers is None:
         return bounded(row.scope)
     return row.covers if all(name in CHARGES.by_name or name.startswith(TAG) for name in row.covers) else None
+
+
+def _ids_by_name(ledger: Ledger, rows: Iterable[BudgetRow]) -> dict[tuple[str, str], list[str]]:
+    """Return the ids of a connection that go by a name, where a budget counts a tag and may name its value."""
+    tagged = {row.connection for row in rows if any(name.startswith(TAG) for name in row.covers or ())}
+    called: dict[tuple[str, str], list[str]] = {}
+    for connection in sorted(tagged):
+        for name in ledger.names(connection):
+            if name.name:
+                called.setdefault((connection, name.name.casefold()), []).append(name.id)
+    return called
+
+
+def _by_id(
+    row: BudgetRow, wanted: Mapping[str, str | None], called: Mapping[tuple[str, str], list[str]]
+) -> Mapping[str, str | None]:
+    """Return what a budget counts with the ids beside the names: charges are tagged with ids."""
+    return {
+        name: ",".join([value, *called.get((row.connection, value.casefold()), ())])
+        if value and name.startswith(TAG)
+        else value
+        for name, value in wanted.items()
+    }

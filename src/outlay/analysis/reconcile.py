@@ -54,7 +54,7 @@ _SQL = """
      AND x_Basis = said.basis
      AND (said.account IS NULL OR BillingAccountId = said.account)
      AND ChargePeriodStart >= said.period_start AND ChargePeriodStart < said.period_end
-     AND (said.service_name IS NULL OR ServiceName = said.service_name)
+     AND (said.service_name IS NULL OR lower(ServiceName) = lower(said.service_name))
     GROUP BY ALL ORDER BY ALL
 """
 

@@ -228,7 +228,14 @@ USAGE = Endpoint(
     path="/{level}/{account}/settings/billing/usage",
     window=DayParts(),
     # Organizations and users have no cost centres: they are asked once.
-    each=FanOut("cost_center", "cost_center_id", place="query", states=("active", "deleted"), also_without=True),
+    each=FanOut(
+        "cost_center",
+        "cost_center_id",
+        place="query",
+        states=("active", "deleted"),
+        also_without=True,
+        only_with="enterprise",
+    ),
     refusals=(ELSEWHERE,),
     page=UsageReport,
     facts=usage,

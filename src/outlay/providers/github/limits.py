@@ -107,10 +107,7 @@ def budgets(page: BudgetPage, ask: Ask) -> Iterator[Budget]:
     Source: https://docs.github.com/en/rest/billing/budgets
     """
     for row in page.budgets:
-        by_sku = row.budget_type == "SkuPricing"
-        licences = bool(row.covered) and all(
-            is_licence(None if by_sku else text, sku_id(text) if by_sku else None) for text in row.covered
-        )
+        licences = bool(row.covered) and all(is_licence(text, sku_id(text)) for text in row.covered)
         entity = row.user or row.budget_entity_name or ""
         alerts = row.budget_alerting.will_alert if row.budget_alerting else None
         yield Budget(
@@ -128,7 +125,10 @@ def budgets(page: BudgetPage, ask: Ask) -> Iterator[Budget]:
 
 
 def _covers(row: BudgetRow, entity: str, ask: Ask) -> dict[str, str | None]:
-    """Return the dimensions a budget counts, in the words that charges carry; several values are joined by commas."""
+    """Return the dimensions a budget counts, in the words that charges carry; several values are joined by commas.
+
+    Null: a dimension that charges do not have says that their sum is not what the budget consumed.
+    """
     covers: dict[str, str | None] = {}
     if row.budget_type == "ProductPricing":
         covers["service"] = ",".join(service_name(text) for text in row.covered)
@@ -136,15 +136,22 @@ def _covers(row: BudgetRow, entity: str, ask: Ask) -> dict[str, str | None]:
         covers["sku"] = ",".join(sku_id(text) for text in row.covered)
     else:
         covers[row.budget_type] = ",".join(row.covered)
-    if entity and row.budget_scope == "repository":
-        covers["resource"] = repository(entity, ask.options.get("organization"))
-    elif entity and row.budget_scope == "organization":
-        covers["sub_account"] = entity
-    elif entity and row.budget_scope in ("cost_center", "multi_user_cost_center"):
-        covers[f"tag:{COST_CENTER_TAG}"] = entity
-    elif entity and row.budget_scope == "user":
-        covers["user"] = entity
-    return covers
+    return covers | _place(row.budget_scope, entity, ask)
+
+
+def _place(scope: str, entity: str, ask: Ask) -> dict[str, str | None]:
+    """Return which part of the connection's charges a scope means; a budget of many people gives each the amount."""
+    if scope == "enterprise" and ask.options.get("enterprise"):
+        return {}
+    if scope == "organization" and not entity and ask.options.get("organization"):
+        return {}
+    if scope == "organization" and entity:
+        return {"sub_account": entity}
+    if scope == "repository" and entity:
+        return {"resource": repository(entity, ask.options.get("organization"))}
+    if scope == "cost_center" and entity:
+        return {f"tag:{COST_CENTER_TAG}": entity}
+    return {scope: entity or None}
 
 
 def cost_centers(page: CostCenterList, ask: Ask) -> Iterator[Name]:
