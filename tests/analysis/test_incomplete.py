@@ -90,6 +90,19 @@ def test_days_a_vendor_no_longer_tells_of_are_missing_for_good(ledger: Ledger) -
     assert gap.hint.startswith(f"Supabase no longer tells of days before {TODAY}:")
 
 
+def test_days_a_vendor_still_tells_of_are_named_apart_from_those_it_does_not(ledger: Ledger) -> None:
+    """A sync brings the later ones back, and so their entry says how."""
+    put_days(ledger, "a", "usage", {TODAY: [charge(TODAY, "1")]}, provider="railway")
+    reach = TODAY - timedelta(days=89)
+    lost, open_ = spend(ledger, Query(from_=date(2026, 8, 1), to=TODAY), clock=clock).incomplete
+    assert told([lost, open_]) == [
+        ("a", "usage", date(2026, 8, 1), reach, "not_synced"),
+        ("a", "usage", reach, TODAY, "not_synced"),
+    ]
+    assert lost.hint.startswith(f"Railway no longer tells of days before {reach}:")
+    assert "--since" in open_.hint
+
+
 def test_failed_and_stale_days_name_the_error(ledger: Ledger) -> None:
     """A day that failed and one that only holds old truth carry the error's code and its hint."""
     fill(ledger, date(2026, 11, 1), date(2026, 11, 20))

@@ -33,7 +33,10 @@ _DAILY = frozenset({Charge, Usage, Revenue})
 _READ = frozenset({Limit, Balance, Budget})
 """Facts that are read as they stand, so that what stood before the first reading is not known."""
 _NOT_SYNCED_HINT = "Run `outlay sync {connection}`; days before the first synced one need `--since DAY`."
-_LOST_HINT = "{title} no longer tells of days before {reach}: sync in time; `outlay enter` takes what you know of them."
+_LOST_HINT = (
+    "{title} no longer tells of days before {reach}: sync in time; `outlay enter` takes the cost you know of them,"
+    " `outlay import` the use."
+)
 _NEVER_HINT = "Nothing of the kind is in the ledger for this connection: run `outlay sync {connection}`."
 _COST_HINT = "{title} tells no cost of this connection; `outlay providers {provider}` says what to do: {note}"
 _LEFT_OUT_HINT = (
@@ -266,6 +269,7 @@ def _gaps(coverage: Coverage, spans_: Sequence[Span], first: date, to: date, *, 
     if dataset is not None and dataset.grain in {"reading", "names"}:
         gaps_ = _reading_gaps(coverage, spans_, to)
         return gaps_ if gaps_ is not None else _unread(spans_, first, to) if unread else []
+    reach = _reach(dataset, coverage.today)
     reasons = dict.fromkeys(_expected(coverage, dataset, spans_, first, to), NOT_SYNCED)
     over = month_start(coverage.today) if dataset is not None and dataset.grain == "month" else coverage.today
     for span in spans_:
@@ -274,20 +278,28 @@ def _gaps(coverage: Coverage, spans_: Sequence[Span], first: date, to: date, *, 
             reasons[day] = span.problem or (NOT_SYNCED if lacking else "")
     return [
         Incomplete(
-            connection=connection, dataset=name, period=days, why=why, hint=_hint(why, coverage, spans_[0], days[0])
+            connection=connection,
+            dataset=name,
+            period=part,
+            why=why,
+            hint=_hint(why, coverage, connection, part, reach),
         )
         for days, why in _merged(reasons)
         if why
+        for part in (_parted(days, reach) if why == NOT_SYNCED else [days])
     ]
 
 
-def _hint(why: str, coverage: Coverage, span: Span, day: date) -> str:
-    """Return what to do about days that are missing from one on; some can no longer be asked for."""
-    reach = _reach(coverage.dataset(span.connection, span.dataset), coverage.today)
-    if why == NOT_SYNCED and reach is not None and day < reach:
-        title = BY_ID[coverage.providers[span.connection]].title
-        return _LOST_HINT.format(title=title, reach=reach, connection=span.connection)
-    return hint_for(why, span.connection)
+def _parted(days: tuple[date, date], reach: date | None) -> list[tuple[date, date]]:
+    """Return days in two where the vendor still tells of the later ones only, for something can be done about those."""
+    return [days] if reach is None or not days[0] < reach < days[1] else [(days[0], reach), (reach, days[1])]
+
+
+def _hint(why: str, coverage: Coverage, connection: str, days: tuple[date, date], reach: date | None) -> str:
+    """Return what to do about days that are missing; some can no longer be asked for."""
+    if why == NOT_SYNCED and reach is not None and days[0] < reach:
+        return _LOST_HINT.format(title=BY_ID[coverage.providers[connection]].title, reach=reach)
+    return hint_for(why, connection)
 
 
 def _reach(dataset: Dataset | None, today: date) -> date | None:

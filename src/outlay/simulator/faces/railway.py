@@ -1,8 +1,8 @@
 """Railway's public GraphQL API: use, the customer's account, names.
 
 Key:   "sim-railway-workspace" is a token of the main workspace, "sim-railway-account" opens both, "sim-railway-member"
-       may not read billing, that of "sim-railway-customerless" has a customer the server fails on, "sim-railway-project" is a
-       project's token and goes in a header of its own.
+       may not read billing, "sim-railway-customerless" is of a workspace on whose customer the server fails,
+       "sim-railway-project" is a project's token and goes in a header of its own.
 Day:   `usage` answers one number per measurement and tag set for the whole window, never a series.
 """
 
