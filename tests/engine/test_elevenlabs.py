@@ -339,3 +339,24 @@ def test_an_entered_fee_does_not_take_the_place_of_the_overage(bench: Make) -> N
     assert {(row.basis.value, row.billed_cost) for row in rows} == {
         ("entered", Decimal(22)), ("estimated", account.overage - before),
     }  # fmt: skip
+
+
+def test_what_comes_on_top_of_a_fee_is_not_what_a_workspace_costs(bench: Make) -> None:
+    """Without the fee an overage, of nothing or of something, is a part: spend says that the cost is not known."""
+    one = with_label(bench, CREDITS, 1)
+    one.sync()
+    moved_to(one, TODAY + timedelta(days=1))
+    one.sync()
+    moved_to(one, TODAY + timedelta(days=3))
+    one.sync()
+    month = Period.of_month(TODAY)
+    question = Query(from_=TODAY, to=TODAY + timedelta(days=3))
+    with one.ledger() as ledger:
+        assert estimates(one) != {}
+        lacking = {(gap.dataset, gap.why) for gap in spent(ledger, question, clock=one.clock).incomplete}
+        assert lacking == {("*", "cost_unknown"), ("overage_by_day", "reading_missed")}
+        connection = one.config().connections["elevenlabs"]
+        fee = Cost(Money(Decimal(22), "USD"), "ElevenLabs", name="plan")
+        state_typed(ledger, connection, charge(fee, month, daily=True), reason="enter", by="charge", clock=one.clock)
+        lacking = {(gap.dataset, gap.why) for gap in spent(ledger, question, clock=one.clock).incomplete}
+    assert lacking == {("overage_by_day", "reading_missed")}

@@ -47,3 +47,5 @@ class Difference(Struct, frozen=True):
     """The dataset in which the vendor tells days itself. On those, use is a part of it and cost is not stated."""
     apart: bool = False
     """The ledger may hold the same use otherwise: the days are in no sum, and shown where their dataset is named."""
+    beyond_fee: bool = False
+    """The cost comes on top of a fee that no one states: days of it alone do not tell what a connection costs."""

@@ -316,6 +316,7 @@ OVERAGE_BY_DAY = Difference(
     period_of="credits",
     same=_PERIOD,
     whole="costs",
+    beyond_fee=True,
 )
 
 _OWN = (lacking("user_read"),)
