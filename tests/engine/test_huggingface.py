@@ -264,6 +264,23 @@ def test_only_named_organizations_are_asked(bench: Make) -> None:
     assert charges(one) == true_charges(one)
 
 
+def test_a_named_organization_that_is_not_there_is_a_gap(bench: Make) -> None:
+    """One that was renamed costs what it did before: without it the sum is told as lacking, and not as whole."""
+    one = made(bench, changes={"huggingface": {"options": {"organizations": "Acme, Renamed"}}})
+    report = one.sync()
+    assert problems(report)["account"] == {"organization_unseen"}
+    assert charges(one) == true_charges(one), "the others are read"
+    costs = {"organization_usage", "organization_compute", "organization_credits"}
+    assert incomplete(one) == {(name, "permission_missing") for name in costs}
+    asked = [seen for seen in one.simulator.requests if "Renamed" in seen.path and seen.path.endswith("usage-v2")]
+    assert 1 <= len(asked) <= 3 * 4
+    one.changes = {"huggingface": {"options": {"organizations": "Acme"}}}
+    one.clock_ahead = timedelta(hours=7)
+    one.sync()
+    assert incomplete(one) == set()
+    assert charges(one) == true_charges(one)
+
+
 @pytest.mark.parametrize("key", ["user", "plain"])
 def test_what_a_token_may_not_read_costs_only_that(key: str, bench: Make) -> None:
     """Without the permission for organizations the user's own bill is whole; without any, identity and ZeroGPU are."""
@@ -305,7 +322,7 @@ def test_ceilings(bench: Make) -> None:
 
 def test_an_empty_account(bench: Make) -> None:
     """Nothing used and no organizations are no problem."""
-    one = made(bench, key="fine:empty")
+    one = made(bench, key="fine:empty", changes={"huggingface": {"options": {}}})
     report = one.sync()
     assert report.connections[0].state == "ok", report.to_json()
     assert charges(one) == {}

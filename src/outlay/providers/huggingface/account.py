@@ -38,18 +38,21 @@ class Identity(Struct, gc=False):
 def identity(page: Identity, ask: Ask) -> Iterator[Name | Problem]:
     """Turn the token's owner and organizations into names; those the option leaves out are archived.
 
-    One that the option names and the token does not see is told: its cost would be missing without a word.
+    One that the option names and the token does not see is told, and asked for all the same: it may have been renamed,
+    and every answer that lacks its cost has to say so.
 
     Source: https://huggingface.co/docs/hub/api
     """
     yield Name(kind="account", id=page.id, name=page.fullname or page.name)
-    wanted = {name.strip().lower() for name in ask.options.get("organizations", "").split(",") if name.strip()}
+    listed = (name.strip() for name in ask.options.get("organizations", "").split(","))
+    wanted = {name.lower(): name for name in listed if name}
     for each in page.orgs:
         left_out = wanted and each.name.lower() not in wanted
         yield Name(kind="organization", id=each.name, name=each.fullname, state="archived" if left_out else "active")
         for group in each.resource_groups:
             yield Name(kind="resource_group", id=group.id, name=group.name, parent_id=each.name)
-    for name in sorted(wanted - {each.name.lower() for each in page.orgs}):
+    for name in sorted(wanted.keys() - {each.name.lower() for each in page.orgs}):
+        yield Name(kind="organization", id=wanted[name])
         yield Problem(
             code="organization_unseen",
             says=f"the token sees no organization {name!r}",

@@ -6,15 +6,26 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from msgspec import Struct, field
+import msgspec
+from msgspec import Raw, Struct, field
 
 from outlay.clock import day_of, midnight
 from outlay.model.facts import Charge, Invoice
 from outlay.model.money import Money, exact
 from outlay.model.period import Period, parse_time
-from outlay.model.problem import Problem
+from outlay.model.problem import Problem, Severity
 from outlay.providers.base import Ask, Endpoint
-from outlay.providers.huggingface.totals import CURRENCY, EACH, ENDPOINTS, NO_ROLE, SPACES, UPDATE, account_of, money
+from outlay.providers.huggingface.totals import (
+    CURRENCY,
+    EACH,
+    ENDPOINTS,
+    NO_COST,
+    NO_ROLE,
+    SPACES,
+    UPDATE,
+    account_of,
+    money,
+)
 
 _UNITS = {"minute": "Minutes", "minutes": "Minutes", "hour": "Hours", "hours": "Hours"}
 _MICRO = -6
@@ -55,18 +66,20 @@ class BillingPeriod(Struct, rename="camel", gc=False):
     invoice: Bill | None = None
 
 
-class Kinds(Struct, gc=False):
-    """The kinds that are read; inference and jobs stand in the totals, wherever else they appear."""
-
-    spaces: list[Item] = field(default_factory=list, name="Spaces")
-    endpoints: list[Item] = field(default_factory=list, name="Endpoints")
-
-
 class Report(Struct, gc=False):
-    """The present billing period of one account."""
+    """The present billing period of one account, its runs by kind."""
 
     period: BillingPeriod
-    usage: Kinds
+    usage: dict[str, Raw]
+
+    def runs(self, kind: str) -> list[Item]:
+        """Return the runs of a kind; none where it is missing or null. Raises: msgspec.ValidationError."""
+        return msgspec.json.decode(self.usage.get(kind, b"null"), type=list[Item] | None) or []
+
+
+_KINDS = {"Spaces": SPACES, "Endpoints": ENDPOINTS}
+_TOLD = frozenset({"inferenceproviders", "jobs"})
+"""What the totals tell, wherever else it appears, in lower case."""
 
 
 def compute(page: Report, ask: Ask) -> Iterator[Charge | Problem]:
@@ -90,7 +103,13 @@ def compute(page: Report, ask: Ask) -> Iterator[Charge | Problem]:
             period=ask.period,
         )
         return
-    for service, items in ((SPACES, page.usage.spaces), (ENDPOINTS, page.usage.endpoints)):
+    yield from _unknown(page, ask)
+    for kind, service in _KINDS.items():
+        try:
+            items = page.runs(kind)
+        except msgspec.ValidationError as error:
+            yield Problem(code="payload_unreadable", says=str(error), where=kind, hint=UPDATE, period=ask.period)
+            continue
         for item in items:
             if item.product.startswith("jobs/"):
                 continue
@@ -100,6 +119,27 @@ def compute(page: Report, ask: Ask) -> Iterator[Charge | Problem]:
                 yield Problem(
                     code="amount_refused", says=str(error), where=item.product, hint=UPDATE, period=ask.period
                 )
+
+
+def _unknown(page: Report, ask: Ask) -> Iterator[Problem]:
+    """Say which kinds cost something and are read nowhere, so that they are missing from every sum."""
+    for kind in page.usage:
+        if kind in _KINDS or kind.lower().replace(" ", "") in _TOLD:
+            continue
+        try:
+            items = [item for item in page.runs(kind) if not item.product.startswith("jobs/")]
+        except msgspec.ValidationError:
+            continue
+        dollars = sum((item.total_cost_micro_usd or Decimal(0) for item in items), Decimal(0)).scaleb(_MICRO)
+        if dollars:
+            yield Problem(
+                code="unknown_object",
+                says=f"the runs hold {kind!r} of {dollars.normalize():f} {CURRENCY}, which is left out",
+                where=f"{ask.item or 'user'} {kind}",
+                hint="Update outlay; until it knows the product, enter what it costs.",
+                period=ask.period,
+                severity=Severity.WARNING,
+            )
 
 
 def _period(item: Item, billing: Period, ask: Ask) -> Period:
@@ -169,7 +209,7 @@ _MINE, _THEIRS = "/api/settings/billing/usage", "/api/organizations/{name}/billi
 
 COMPUTE = Endpoint(name="compute", path=_MINE, page=Report, facts=compute)
 ORGANIZATION_COMPUTE = Endpoint(
-    name="organization_compute", path=_THEIRS, each=EACH, refusals=NO_ROLE, page=Report, facts=compute
+    name="organization_compute", path=_THEIRS, each=EACH, refusals=NO_COST, page=Report, facts=compute
 )
 INVOICE = Endpoint(name="invoice", path=_MINE, page=Report, facts=invoice)
 ORGANIZATION_INVOICE = Endpoint(

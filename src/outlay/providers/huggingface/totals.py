@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 
 from outlay.model.facts import Category, Charge, Frequency, Limit, LimitKind, Statement, Usage
 from outlay.model.money import Money, exact
-from outlay.model.period import Period
+from outlay.model.period import Period, parse_time
 from outlay.model.problem import Problem, Severity
 from outlay.providers.base import Ask, Endpoint, EpochWindow, FanOut, Refusal
 
@@ -27,6 +27,15 @@ NO_ROLE = (
         " organizations to read in `organizations`.",
     ),
 )
+NO_COST = (
+    *NO_ROLE,
+    Refusal(
+        404,
+        "permission_missing",
+        hint="No organization of this name is told to the token, or the path is gone: correct `organizations`, or let"
+        " the token read it.",
+    ),
+)
 NO_PLAN = Refusal(404, "not_offered", hint="Resource groups need an Enterprise or Team plan.")
 _NANO, _MICRO = -9, -6
 
@@ -38,6 +47,8 @@ class Inference(Struct, rename="camel", gc=False):
     included_nano_usd: Decimal | None = None
     limit_nano_usd: Decimal | None = None
     num_requests: Decimal | None = None
+    period_start: str | None = None
+    period_end: str | None = None
 
 
 class Jobs(Struct, rename="camel", gc=False):
@@ -45,6 +56,8 @@ class Jobs(Struct, rename="camel", gc=False):
 
     used_micro_usd: Decimal | None = None
     total_minutes: Decimal | None = None
+    period_start: str | None = None
+    period_end: str | None = None
 
 
 class Other(Struct, rename="camel", gc=False):
@@ -98,20 +111,43 @@ def daily(page: Totals, ask: Ask) -> Iterator[Charge | Usage | Problem]:
     """Turn the totals of one day into what inference and jobs cost before the month's credits.
 
     Units:  inference in billionths, jobs in millionths of a dollar.
-    Null:   a product without use may be missing or null.
+    Null:   a product without use may be missing or null. A figure that says a longer period than the day's is refused.
     Source: https://huggingface.co/docs/inference-providers/pricing
     """
     try:
         inference = _inference(page)
         if inference is not None:
             used = money(inference.used_nano_usd, _NANO)
+            yield from _beyond(inference, INFERENCE, used, ask)
             yield from _day(ask, INFERENCE, used, "requests", "requests", inference.num_requests)
         jobs = _jobs(page)
         if jobs.used_micro_usd is not None:
             used = money(jobs.used_micro_usd, _MICRO)
+            yield from _beyond(jobs, JOBS, used, ask)
             yield from _day(ask, JOBS, used, "minutes", "minutes", jobs.total_minutes)
     except (ValueError, msgspec.ValidationError) as error:
         yield _refused(error, ask.period)
+
+
+def _beyond(meter: Inference | Jobs, service: str, used: Money, ask: Ask) -> Iterator[Problem]:
+    """Refuse what is told of more than was asked for: a month's use on each of its days is thirty times the bill.
+
+    Nothing used in a longer span is nothing used in this one. What says no period is taken for the window's.
+    """
+    try:
+        start = parse_time(meter.period_start) if meter.period_start else ask.period.start
+        end = parse_time(meter.period_end) if meter.period_end else ask.period.end
+    except ValueError:
+        return
+    if used and (start < ask.period.start or end > ask.period.end):
+        yield Problem(
+            code="another_span",
+            says=f"{service} of {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} are told for"
+            f" {ask.period.first_day} to {ask.period.end_day}",
+            where=ask.item or "user",
+            hint="What was committed before is kept. Where it stays so, enter what the vendor's billing page tells.",
+            period=ask.period,
+        )
 
 
 def _day(
@@ -158,6 +194,7 @@ def monthly(page: Totals, ask: Ask) -> Iterator[Charge | Statement | Problem]:
         if inference is None:
             return
         used = money(inference.used_nano_usd, _NANO)
+        yield from _beyond(inference, INFERENCE, used, ask)
         included = money(inference.included_nano_usd or Decimal(0), _NANO).amount
         covered = min(used.amount, included)
         if included > covered and _jobs(page).used_micro_usd:
@@ -256,11 +293,11 @@ _MINE, _THEIRS = "/api/settings/billing/usage-v2", "/api/organizations/{name}/bi
 
 USAGE = Endpoint(name="usage", path=_MINE, window=_DAYS, page=Totals, facts=daily)
 ORGANIZATION_USAGE = Endpoint(
-    name="organization_usage", path=_THEIRS, window=_DAYS, each=EACH, refusals=NO_ROLE, page=Totals, facts=daily
+    name="organization_usage", path=_THEIRS, window=_DAYS, each=EACH, refusals=NO_COST, page=Totals, facts=daily
 )
 CREDITS = Endpoint(name="credits", path=_MINE, window=_MONTHS, page=Totals, facts=monthly)
 ORGANIZATION_CREDITS = Endpoint(
-    name="organization_credits", path=_THEIRS, window=_MONTHS, each=EACH, refusals=NO_ROLE, page=Totals, facts=monthly
+    name="organization_credits", path=_THEIRS, window=_MONTHS, each=EACH, refusals=NO_COST, page=Totals, facts=monthly
 )
 INFERENCE_LIMIT = Endpoint(name="inference_limit", path=_MINE, window=_DAYS, page=Totals, facts=ceiling)
 ORGANIZATION_INFERENCE_LIMIT = Endpoint(
