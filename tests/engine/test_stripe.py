@@ -126,7 +126,7 @@ def test_every_line_of_long_invoices_is_there(seed: int, bench: Make) -> None:
     ("fault", "more", "code"),
     [
         ("server_error", {"status": 500, "times": "forever"}, "retry_later"),
-        ("server_error", {"status": 404, "times": "forever"}, "payload_unreadable"),
+        ("server_error", {"status": 404, "times": "forever"}, "request_refused"),
         ("nan_amount", {}, "amount_refused"),
         ("cut", {"times": "forever"}, "payload_unreadable"),
     ],

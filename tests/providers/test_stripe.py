@@ -16,7 +16,7 @@ from outlay.model.money import total
 from outlay.model.period import Period
 from outlay.model.problem import Problem
 from outlay.providers.base import Ask, EpochWindow
-from outlay.providers.stripe import BALANCE, PROVIDER, Funds, balance, fees, revenue, upcoming
+from outlay.providers.stripe import BALANCE, PROVIDER, Funds, balance, fees, meters, revenue, upcoming
 from outlay.providers.stripe.amounts import money
 from outlay.wire.refusals import Said, declared, default, error
 
@@ -180,6 +180,22 @@ def test_an_invoice_is_its_total_once(status: str | None) -> None:
     assert total(each.net for each in found if each.net) == {"USD": Decimal(9)}
 
 
+@pytest.mark.parametrize(("status", "told"), [("paid", 0), ("void", 0), ("draft", 0), (None, 1), ("of tomorrow", 1)])
+def test_a_status_that_is_not_known_is_told(status: str | None, told: int) -> None:
+    """What may not have been issued is no silent revenue."""
+    problems = [each for each in invoice(status=status) if isinstance(each, Problem)]
+    assert [(each.code, each.severity.value) for each in problems] == [("unknown_object", "warning")] * told
+
+
+def test_a_line_of_another_currency_is_refused() -> None:
+    """Two currencies are never added up to one total, and no other invoice is kept back by such a one."""
+    [problem] = invoice(currency="chf")
+    assert isinstance(problem, Problem)
+    assert (problem.code, problem.period) == ("amount_refused", ASK.period)
+    assert "il_1 is in USD" in problem.says
+    assert all(isinstance(each, Revenue) for each in invoice(currency="USD"))
+
+
 def line(number: int, amount: int, **fields: Any) -> dict[str, Any]:
     """Return a line of an invoice."""
     return {"id": f"il_{number}", "amount": amount, "currency": "usd", "period": {"start": 1, "end": 2}, **fields}
@@ -283,7 +299,8 @@ def said(status: int, headers: dict[str, str] | None = None, **body: str) -> Sai
         (said(402, code="card_declined"), "request_refused", ""),
         (said(403, message="Having 'balance_read' would allow this"), "permission_missing", "balance_read"),
         (said(404, code="resource_missing", param="starting_after"), "retry_later", "begins again"),
-        (said(404, code="resource_missing", param="id"), "not_offered", "other mode"),
+        (said(404, code="resource_missing"), "retry_later", "begins again"),
+        (said(404, message="Unrecognized request URL"), "request_refused", "base_url"),
         (said(409), "retry_later", ""),
         (said(429, code="lock_timeout"), "retry_later", "holds the object"),
         (said(429, {"stripe-rate-limited-reason": "global-concurrency"}), "retry_later", "global-concurrency"),
@@ -296,6 +313,19 @@ def test_refusals_mean_what_stripe_means(answer: Said, means: str, hint: str) ->
     assert refusal.means == means
     assert hint in (refusal.hint or "")
     assert error(PROVIDER, fees.FEES, answer, refusal).code == means
+
+
+def test_a_customer_that_was_deleted_keeps_no_others_use_back() -> None:
+    """An object that is not found is lacking by itself; a row that a page begins after is asked for again."""
+    for endpoint in (meters.SUMMARIES, meters.LEVELS, revenue.LINES):
+        for param, means in (("customer", "not_offered"), ("starting_after", "retry_later")):
+            refusal = declared(PROVIDER, endpoint, said(404, code="resource_missing", param=param))
+            assert refusal is not None
+            assert refusal.means == means
+    for listed in (fees.PLATFORM_FEES, revenue.INVOICES, revenue.CUSTOMERS, meters.METERS, upcoming.SUBSCRIPTIONS):
+        refusal = declared(PROVIDER, listed, said(404, code="resource_missing"))
+        assert refusal is not None
+        assert refusal.means == "retry_later"
 
 
 def test_an_account_that_the_key_does_not_open_is_no_permission() -> None:

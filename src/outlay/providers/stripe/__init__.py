@@ -134,9 +134,11 @@ PROVIDER = Provider(
         Refusal(401, "access_denied", hint=f"The key is wrong or revoked. {_RESTRICTED}."),
         Refusal(402, "request_refused"),
         Refusal(403, "permission_missing", hint=f"{_RESTRICTED}."),
-        Refusal(404, "retry_later", contains="starting_after",
-                hint="The row that the next page begins after is gone; the next sync begins again."),
-        Refusal(404, "not_offered", hint="Objects of the other mode, live or sandbox, are not found."),
+        Refusal(404, "retry_later", contains="starting_after", hint=fees.SHIFTED.hint),
+        Refusal(404, "not_offered", contains="resource_missing",
+                hint="Objects that were deleted or are of the other mode, live or sandbox, are not found."),
+        # Every account has every list: one that is not found is no plan's lack but a wrong address.
+        Refusal(404, "request_refused", hint="Check the option `base_url` of the connection."),
         Refusal(409, "retry_later"),
         *(Refusal(429, "retry_later", header=f"stripe-rate-limited-reason: {reason}", hint=f"{says} ({reason})")
           for reason, says in _LIMITED.items()),

@@ -223,17 +223,24 @@ ACCOUNT = Refusal(
     "platform and has not withdrawn since, or leave it out.",
 )
 """Said of every question alike, so it is no permission of the key; each endpoint must hear it before its own 403."""
+SHIFTED = Refusal(
+    404,
+    "retry_later",
+    contains="resource_missing",
+    hint="The row that the next page begins after is gone; the next sync begins again.",
+)
+"""Said of a list, which is asked for by no id but that of the row to go on after, whether or not it is named."""
 PERMISSION = Refusal(
     403, "permission_missing", hint="Give the restricted key the permission balance_read (Balance: read)."
 )
 
 FEES: Endpoint[MovementPage] = Endpoint(
     name="balance_transactions", path="/v1/balance_transactions", page=MovementPage, facts=fees, window=CREATED,
-    pages=AFTER, query={"limit": 100}, refusals=(ACCOUNT, PERMISSION),
+    pages=AFTER, query={"limit": 100}, refusals=(ACCOUNT, PERMISSION, SHIFTED),
 )  # fmt: skip
 PLATFORM_FEES: Endpoint[MovementPage] = Endpoint(
     name="application_fees", path="/v1/balance_transactions", page=MovementPage, facts=platform_fees, window=CREATED,
-    pages=AFTER, query={"limit": 100}, refusals=(ACCOUNT, PERMISSION),
+    pages=AFTER, query={"limit": 100}, refusals=(ACCOUNT, PERMISSION, SHIFTED),
 )  # fmt: skip
 
 DATASETS = (

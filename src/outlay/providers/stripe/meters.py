@@ -12,7 +12,7 @@ from outlay.model.money import exact
 from outlay.model.period import Period
 from outlay.model.problem import Problem
 from outlay.providers.base import PAIR, AfterId, Ask, Dataset, Endpoint, EpochWindow, FanOut, Refusal
-from outlay.providers.stripe.fees import ACCOUNT, UPDATE
+from outlay.providers.stripe.fees import ACCOUNT, SHIFTED, UPDATE
 
 METERS_SERVICE = "Stripe Meters"
 _ADDING = frozenset({"sum", "count"})
@@ -109,7 +109,7 @@ _EVENTS = Refusal(403, "permission_missing", hint="Give the restricted key the p
 
 METERS: Endpoint[MeterPage] = Endpoint(
     name="meters", path="/v1/billing/meters", page=MeterPage, facts=meters, pages=AFTER, query={"limit": 100},
-    refusals=(ACCOUNT, _METERS),
+    refusals=(ACCOUNT, _METERS, SHIFTED),
 )  # fmt: skip
 SUMMARIES: Endpoint[SummaryPage] = Endpoint(
     name="meter_usage", path="/v1/billing/meters/{meter}/event_summaries", page=SummaryPage, facts=summaries,

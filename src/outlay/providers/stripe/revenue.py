@@ -14,10 +14,11 @@ from outlay.model.period import Period
 from outlay.model.problem import Problem, Severity
 from outlay.providers.base import AfterId, Ask, Dataset, Endpoint, EpochWindow, FanOut, Follow, Refusal
 from outlay.providers.stripe.amounts import Reference, identity, money, text
-from outlay.providers.stripe.fees import ACCOUNT, SANDBOX, UPDATE
+from outlay.providers.stripe.fees import ACCOUNT, SANDBOX, SHIFTED, UPDATE
 
 INVOICES_SERVICE = "Stripe Invoices"
 _ZERO = Decimal(0)
+_ISSUED = frozenset({"open", "paid", "uncollectible"})
 _NOT_ISSUED = frozenset({"draft"})
 _NOT_OWED = frozenset({"void"})
 _CREDIT = "credit_balance_transaction"
@@ -149,7 +150,7 @@ def invoices(page: InvoicePage, ask: Ask) -> Iterator[Revenue | Problem]:
 
     Units:  whole numbers of the smallest unit; the price of a unit has fractions of it.
     Null:   without `total_excluding_tax` no net is known, nor the tax of credit notes on a part of a taxed invoice;
-            an unknown status counts as issued.
+            an unknown status counts as issued, and is told.
     Source: https://docs.stripe.com/api/invoices/object
     """
     if not all(row.livemode for row in page.data):
@@ -158,10 +159,18 @@ def invoices(page: InvoicePage, ask: Ask) -> Iterator[Revenue | Problem]:
         if row.status in _NOT_ISSUED:
             continue
         day = Period.of_day(datetime.fromtimestamp(row.created, UTC).date())
+        if row.status not in _ISSUED | _NOT_OWED:
+            yield _unknown(row, day)
         try:
             yield from _records(row, day, ask)
         except ValueError as error:
             yield Problem(code="amount_refused", says=str(error), where=row.id, hint=UPDATE, period=day)
+
+
+def _unknown(row: Invoice, day: Period) -> Problem:
+    status = "not stated" if row.status is None else repr(row.status[:40])
+    return Problem(code="unknown_object", says=f"the status of an invoice is {status}: it counts as issued",
+                   where=row.id, hint=UPDATE, severity=Severity.WARNING, period=day)  # fmt: skip
 
 
 def _records(row: Invoice, day: Period, ask: Ask) -> Iterator[Revenue | Problem]:
@@ -207,12 +216,15 @@ def _taken_back(row: Invoice, day: Period) -> Iterator[Revenue]:
 
 
 def _lines(row: Invoice, ask: Ask) -> Iterable[Line]:
-    """Return an invoice's lines, each once. Raises: ValueError when they are not all there."""
+    """Return an invoice's lines, each once. Raises: ValueError when they are not all there, or of another currency."""
     found = row.lines.data
     if row.lines.has_more:
         if row.id not in ask.followed:
             raise ValueError("it came without all its lines")
         found = [line for page in ask.followed[row.id] for line in page.data]
+    for line in found:
+        if line.currency.lower() != row.currency.lower():
+            raise ValueError(f"its line {line.id} is in {line.currency.upper()}, and it is in {row.currency.upper()}")
     return {line.id: line for line in found}.values()
 
 
@@ -293,11 +305,11 @@ LINES: Endpoint[LinePage] = Endpoint(
 INVOICES: Endpoint[InvoicePage] = Endpoint(
     name="invoices", path="/v1/invoices", page=InvoicePage, facts=invoices,
     window=EpochWindow("created[gte]", "created[lt]", days_max=31), pages=AFTER, query={"limit": 100},
-    refusals=(ACCOUNT, _INVOICES), then=Follow(LINES, longer),
+    refusals=(ACCOUNT, _INVOICES, SHIFTED), then=Follow(LINES, longer),
 )  # fmt: skip
 CUSTOMERS: Endpoint[InvoicePage] = Endpoint(
     name="customers", path="/v1/invoices", page=InvoicePage, facts=customers, pages=AFTER, query={"limit": 100},
-    refusals=(ACCOUNT, _INVOICES),
+    refusals=(ACCOUNT, _INVOICES, SHIFTED),
 )  # fmt: skip
 DATASETS = (
     Dataset("invoices", "Invoices to customers, by line", (Revenue,), (INVOICES,), horizon_days=90, repeats="latest"),

@@ -17,7 +17,7 @@ from outlay.model.facts import Invoice, Name
 from outlay.model.problem import Problem
 from outlay.providers.base import AfterId, Ask, Dataset, Endpoint, FanOut, Form, Refusal
 from outlay.providers.stripe.amounts import Reference, identity, money, text
-from outlay.providers.stripe.fees import ACCOUNT, UPDATE
+from outlay.providers.stripe.fees import ACCOUNT, SHIFTED, UPDATE
 
 _BILLED = frozenset({"active", "trialing", "past_due"})
 """The states in which a subscription goes on to a next invoice."""
@@ -95,6 +95,7 @@ SUBSCRIPTIONS: Endpoint[SubscriptionPage] = Endpoint(
     pages=AfterId(send="starting_after"), query={"limit": 100, "status": "all"},
     refusals=(
         ACCOUNT, Refusal(403, "permission_missing", hint="Give the restricted key read access to Subscriptions."),
+        SHIFTED,
     ),
 )  # fmt: skip
 UPCOMING: Endpoint[Preview] = Endpoint(
