@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -245,3 +245,13 @@ def test_a_workspace_path_is_filled() -> None:
     request = build(anthropic.PROVIDER, anthropic_limits.WORKSPACE_RATE_LIMITS, {}, WEEK, "wrkspc_01Ab")
     assert request.path == "/v1/organizations/workspaces/wrkspc_01Ab/rate_limits"
     assert request.headers["anthropic-version"] == "2023-06-01"
+
+
+@pytest.mark.parametrize("days", [2, 31, 32, 33, 63, 94])
+def test_the_current_day_is_not_asked_for_alone(days: int) -> None:
+    """The older report answers 400 to it; where it takes over, it is asked for the windows of the newer one."""
+    since = date(2026, 11, 23) - timedelta(days=days)
+    connection = Connection("c", "anthropic", "env:X", None, since, None, {}, allow_http=False)
+    works = plan(connection, anthropic.PROVIDER, {}, NOW, Span()).works_of("costs")
+    assert sum(len(work.partitions) for work in works) == days
+    assert all(len(work.partitions) > 1 for work in works)

@@ -9,10 +9,12 @@ import pytest
 
 from outlay.model.facts import Budget, Category, Charge, Fact, Limit, Usage
 from outlay.model.money import total
+from outlay.model.period import Period
 from outlay.model.problem import Problem
 from outlay.providers import openai
-from outlay.providers.base import Refusal
+from outlay.providers.base import EpochWindow, Refusal
 from outlay.providers.openai import usage as openai_usage
+from outlay.wire.request import build
 from providers.case_files import all_cases, decode
 
 CASES = {case.path.name: case for case in all_cases() if case.provider.id == "openai"}
@@ -203,3 +205,20 @@ def test_absurd_magnitudes_are_refused_in_words() -> None:
     page = openai_usage.UsagePage([openai_usage.UsageBucket(1793491200, 1793577600, [row])], has_more=False)
     found_usage = [fact for fact in openai_usage.usage(page, case.ask()) if isinstance(fact, Usage)]
     assert found_usage[0].details == {"input_text_tokens": "1E+999999"}
+
+
+def test_no_report_is_asked_for_what_is_to_come() -> None:
+    """The organization's reports take now for the end, and one that lies ahead may be refused."""
+    period, now = Period.of_days(date(2026, 11, 1), date(2026, 11, 23)), datetime(2026, 11, 22, 9, tzinfo=UTC)
+    dated = [
+        endpoint
+        for dataset in openai.PROVIDER.datasets
+        for endpoint in dataset.endpoints
+        if isinstance(endpoint.window, EpochWindow)
+    ]
+    assert len(dated) == 13
+    for endpoint in dated:
+        open_, over = ({name for name, _ in build(openai.PROVIDER, endpoint, {}, period, now=at).params} for at in
+                       (now, datetime(2026, 11, 23, tzinfo=UTC)))  # fmt: skip
+        assert "start_time" in open_ & over
+        assert over - open_ == {"end_time"}

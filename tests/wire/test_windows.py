@@ -102,6 +102,30 @@ def test_what_is_sent() -> None:
     assert parameters(NoWindow(), period) == []
 
 
+def test_an_end_to_come_is_left_out_where_the_vendor_wants_none() -> None:
+    """A window that reaches past now is asked for up to now; one that is over, or all ahead, is said whole."""
+    window, period = EpochWindow("a", "b", never_ahead=True), Period.of_days(date(2026, 2, 3), date(2026, 2, 5))
+    whole = [("a", "1770076800"), ("b", "1770249600")]
+    assert parameters(window, period, datetime(2026, 2, 4, 12, tzinfo=UTC)) == whole[:1]
+    assert parameters(EpochWindow("a", "b"), period, datetime(2026, 2, 4, 12, tzinfo=UTC)) == whole
+    for other in (datetime(2026, 2, 5, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC), None):
+        assert parameters(window, period, other) == whole
+
+
+@given(st.dates(date(2001, 1, 1), date(2097, 1, 1)), st.integers(1, 200), st.integers(4, 40), st.integers(1, 2))
+def test_no_span_is_left_that_is_too_short_to_ask_for(first: date, days: int, days_max: int, days_min: int) -> None:
+    """Where a vendor refuses a short span, the last takes days of the one before it; the cover stays exact."""
+    period = Period.of_days(first, first + timedelta(days=days))
+    window = IsoWindow("from", "to", days_max, days_min)
+    windows = split(endpoint_with(window=window), period)
+    assert covers_exactly(windows, period)
+    lengths = [(found.end - found.start).days for found in windows]
+    assert max(lengths) <= days_max
+    assert len(windows) == 1 or min(lengths) >= days_min
+    assert len(windows) == -(-days // days_max)
+    assert all(split(endpoint_with(window=window), found) == [found] for found in windows)
+
+
 @pytest.mark.parametrize(("since", "until"), [(date(2026, 2, 4), None), (None, date(2026, 2, 4))])
 def test_a_plan_outside_the_endpoint_is_a_bug(since: date | None, until: date | None) -> None:
     """A period the endpoint cannot answer for is the planner's mistake and not sent."""

@@ -15,6 +15,8 @@ from outlay.cli.settings import Settings
 from outlay.errors import StoreError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from outlay.config import Config, Connection
     from outlay.model.batch import Committed, Partition
     from outlay.model.facts import Name
@@ -49,7 +51,9 @@ def show_plan(
     for connection, provider in wanted:
         known = _known(settings, config, connection)
         works = plan(connection, provider, known.committed, settings.clock(), span).works
-        requests = [row for work in works for row in _requests(connection, provider, work, known.names)]
+        requests = [
+            row for work in works for row in _requests(connection, provider, work, known.names, settings.clock())
+        ]
         count = sum(int(str(row["count"])) for row in requests)
         plans.append({"connection": connection.name, "provider": provider.id, "requests": requests, "count": count})
         rows += [{"connection": connection.name, **row} for row in requests]
@@ -91,11 +95,13 @@ def _ledger(settings: Settings, config: Config) -> Ledger | None:
         return None
 
 
-def _requests(connection: Connection, provider: Provider, work: Work, names: list[Name]) -> Iterator[dict[str, object]]:
+def _requests(
+    connection: Connection, provider: Provider, work: Work, names: list[Name], now: datetime
+) -> Iterator[dict[str, object]]:
     from outlay.wire.request import build
 
     for item in _items(work, names, connection.options):
-        request = build(provider, work.endpoint, connection.options, work.window, item, connection.base_url)
+        request = build(provider, work.endpoint, connection.options, work.window, item, connection.base_url, now)
         yield {
             "dataset": work.dataset.name,
             "method": request.method,

@@ -24,6 +24,8 @@ class EpochWindow(Struct, frozen=True):
     """1000 where the vendor counts milliseconds."""
     by_month: bool = False
     """One request a calendar month, whatever `days_max` says."""
+    never_ahead: bool = False
+    """Leave the end out while it is still to come: the vendor takes now for it and may refuse a later moment."""
 
 
 class IsoWindow(Struct, frozen=True):
@@ -33,6 +35,8 @@ class IsoWindow(Struct, frozen=True):
     end: str
     """Empty where the answer always reaches to this moment: then only the start is sent."""
     days_max: int = 366
+    days_min: int = 1
+    """The shortest span to ask for where a longer one leads up to it; at most half of `days_max`."""
 
 
 class DayText(Struct, frozen=True):

@@ -201,7 +201,8 @@ class Wire:
         return *found, request.shown(target, None)
 
     def _call(self, dataset: str, endpoint: Endpoint[Any], window: Period, item: str | None, fetch_id: str) -> Call:
-        built = request.build(self._provider, endpoint, self._options, window, item, self._base_url)
+        present = self._clock()
+        built = request.build(self._provider, endpoint, self._options, window, item, self._base_url, present)
         return Call(
             dataset,
             endpoint,

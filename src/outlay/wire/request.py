@@ -6,6 +6,7 @@ import copy
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from functools import lru_cache
 from importlib import metadata
 from typing import Any
@@ -50,6 +51,7 @@ def build(
     period: Period,
     item: str | None = None,
     base_url: str | None = None,
+    now: datetime | None = None,
 ) -> Request:
     """Return the request for the first page of one window.
 
@@ -61,7 +63,7 @@ def build(
         values = value if isinstance(value, tuple) else (value,)
         params += [(name, _text(single)) for single in values]
     params += [(name, options[option]) for name, option in endpoint.query_options.items() if options.get(option)]
-    said: list[tuple[str, str | int]] = [*windows.values(endpoint.window, period)]
+    said: list[tuple[str, str | int]] = [*windows.values(endpoint.window, period, now)]
     if item is not None:
         if endpoint.each is None:
             raise BugError(f"{provider.id} {endpoint.name} asks for no items and was given one")

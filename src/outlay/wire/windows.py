@@ -28,24 +28,26 @@ def split(endpoint: Endpoint[Any], period: Period) -> list[Period]:
             return list(_months(period))
         case DayText() | DayParts():
             return list(_spans(period, 1))
-        case EpochWindow() | IsoWindow():
-            return list(_spans(period, endpoint.window.days_max))
+        case IsoWindow(days_max=days_max, days_min=days_min):
+            return list(_spans(period, days_max, days_min))
+        case EpochWindow(days_max=days_max):
+            return list(_spans(period, days_max))
 
 
-def parameters(window: Window, period: Period) -> list[tuple[str, str]]:
+def parameters(window: Window, period: Period, now: datetime | None = None) -> list[tuple[str, str]]:
     """Return how a window says its span as query parameters."""
-    return [(name, str(value)) for name, value in values(window, period)]
+    return [(name, str(value)) for name, value in values(window, period, now)]
 
 
-def values(window: Window, period: Period) -> list[tuple[str, str | int]]:
-    """Return how a window says its span, numbers as numbers."""
+def values(window: Window, period: Period, now: datetime | None = None) -> list[tuple[str, str | int]]:
+    """Return how a window says its span, numbers as numbers; `now` tells whether its end is still to come."""
     local = period.start if period.zone == "UTC" else period.start.astimezone(ZoneInfo(period.zone))
     match window:
-        case EpochWindow(start, end, per_second=per_second):
-            return [
-                (start, int(period.start.timestamp()) * per_second),
-                (end, int(period.end.timestamp()) * per_second),
-            ]
+        case EpochWindow(start, end, per_second=per_second, never_ahead=never_ahead):
+            first = (start, int(period.start.timestamp()) * per_second)
+            if never_ahead and now is not None and period.start < now < period.end:
+                return [first]
+            return [first, (end, int(period.end.timestamp()) * per_second)]
         case IsoWindow(start, end):
             return [(start, _iso(period.start)), *([(end, _iso(period.end))] if end else [])]
         case DayText(name):
@@ -85,7 +87,7 @@ def _shown(period: Period) -> str:
     return f"{period.start:%Y-%m-%dT%H:%MZ} to {period.end:%Y-%m-%dT%H:%MZ}"
 
 
-def _spans(period: Period, days_max: int) -> Iterator[Period]:
+def _spans(period: Period, days_max: int, days_min: int = 1) -> Iterator[Period]:
     # Days are counted on the vendor's own calendar, where a day may have 23 or 25 hours.
     zone = UTC if period.zone == "UTC" else ZoneInfo(period.zone)
     first = period.start.astimezone(zone)
@@ -93,6 +95,10 @@ def _spans(period: Period, days_max: int) -> Iterator[Period]:
     while start < period.end:
         step += days_max
         end = min((first + timedelta(days=step)).astimezone(UTC), period.end)
+        if days_min > 1 and end < period.end < (first + timedelta(days=step + days_min)).astimezone(UTC):
+            # What would be left is too short to be asked for alone: it takes days of this span.
+            step -= days_min
+            end = (first + timedelta(days=step)).astimezone(UTC)
         yield Period(start, end, period.zone)
         start = end
 
