@@ -14,6 +14,7 @@ from outlay.cli.probe import DatasetProof, Proof
 from outlay.config import parse
 from outlay.providers import PROVIDERS
 from outlay.simulator import Simulator
+from outlay.simulator.worlds.huggingface import ACME, SHUT
 
 OPENAI_KEY = "sk-" + "admin-" + "fake0000"
 PROJECT_KEY = "sk-" + "proj-" + "fake0000"
@@ -243,6 +244,27 @@ def test_doctor_asks_as_a_sync_does(line: Any, simulator: Simulator) -> None:
     assert {name for name, state in states.items() if state == "permission_missing"} == {
         "customer", "invoices", "agent_usage",
     }  # fmt: skip
+
+
+def test_doctor_proves_each_organization_and_names_the_one_that_refuses(line: Any, simulator: Simulator) -> None:
+    """One of several that shows no bill is found wherever it stands; without it all is well, and each is asked."""
+    for listed in (f"{ACME}, {SHUT}", f"{SHUT}, {ACME}"):
+        connected(line, simulator, "huggingface", "sim-huggingface-fine", organizations=listed)
+        (proof,) = line.json("doctor", status=3)["connections"]
+        found = {dataset["dataset"]: dataset for dataset in proof["datasets"]}
+        assert proof["state"] == "partial"
+        assert found["organization_usage"]["state"] == "permission_missing"
+        assert found["organization_usage"]["says"].startswith(f"{SHUT}: ")
+        assert "organizations" in found["organization_usage"]["hint"]
+        assert found["usage"]["state"] == "ok"
+    before = len(simulator.requests)
+    connected(line, simulator, "huggingface", "sim-huggingface-fine", organizations=ACME)
+    assert line.json("doctor")["connections"][0]["state"] == "ok"
+    assert not [seen for seen in simulator.requests[before:] if SHUT in seen.path]
+    connected(line, simulator, "huggingface", "sim-huggingface-fine", organizations=f"{ACME}, Renamed")
+    (proof,) = line.json("doctor", status=3)["connections"]
+    told = {dataset["dataset"]: dataset["says"] for dataset in proof["datasets"]}
+    assert told["organization_usage"].startswith("Renamed: ")
 
 
 def test_doctor_finds_a_revoked_key(line: Any, simulator: Simulator) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -155,6 +155,14 @@ def _nothing_asked(connection: Connection, provider: Provider) -> str:
     return " ".join((said, *ways))
 
 
+def _tell(proof: DatasetProof, refused: Mapping[str | None, NotOfferedError | PermissionMissingError]) -> None:
+    """Say which of several names may not be read, by name; to lack what others are offered is no failure."""
+    lacking = {item: error for item, error in refused.items() if isinstance(error, PermissionMissingError)}
+    proof.says = "; ".join(f"{item}: {error.message}" for item, error in (lacking or refused).items())
+    for error in lacking.values():
+        proof.state, proof.hint = error.code, error.hint
+
+
 class _Prober:
     """Ask each dataset once, names first, so that what is asked per name has one."""
 
@@ -166,7 +174,7 @@ class _Prober:
         self._wire = wire
         self._settings = settings
         self._proof = proof
-        self._names: dict[str, str] = {}
+        self._names: dict[str, list[str]] = {}
 
     async def run(self) -> None:
         """Prove every dataset the connection syncs; a refused key ends it, a missing permission does not."""
@@ -201,20 +209,34 @@ class _Prober:
             if each and not items:
                 proof.state, proof.says = "unproven", f"asked per {each.kind}, and none is known yet"
                 return
-            item = items[-1]
-            try:
-                await self._ask(dataset, endpoint, item)
-            except (NotOfferedError, PermissionMissingError) as error:
+            # What the user can choose among is proved one by one; of anything else, one stands for all.
+            chosen = items if each and each.among else items[-1:]
+            refused = await self._refused(dataset, endpoint, chosen)
+            if len(refused) < len(chosen):
+                _tell(proof, refused)
+                return
+            for error in refused.values():
                 # Where one endpoint lacks a permission and the next is not offered, the permission is what to mend.
                 refusal = refusal if isinstance(refusal, PermissionMissingError) else error
-                continue
-            return
         if refusal is not None:
             raise refusal
         proof.state, proof.says = "unproven", "no endpoint answers for yesterday"
 
+    async def _refused(
+        self, dataset: Dataset, endpoint: Endpoint[Any], items: Sequence[str | None]
+    ) -> dict[str | None, NotOfferedError | PermissionMissingError]:
+        """Ask once for each of some names, and return those that are refused, which end no other."""
+        refused: dict[str | None, NotOfferedError | PermissionMissingError] = {}
+        for item in items:
+            try:
+                await self._ask(dataset, endpoint, item)
+            except (NotOfferedError, PermissionMissingError) as error:
+                refused[item] = error
+        return refused
+
     def _known(self, each: FanOut) -> list[str]:
-        return [self._names[each.kind]] if each.kind in self._names else []
+        names = self._names.get(each.kind, [])
+        return [name for name in names if each.chosen(name, self._connection.options)] if each.among else names[:1]
 
     def _answering(self, dataset: Dataset) -> list[Endpoint[Any]]:
         day = self._settings.today - timedelta(days=1)
@@ -236,7 +258,7 @@ class _Prober:
         if answer is not None:
             for fact in endpoint.facts(answer.page, answer.ask):
                 if isinstance(fact, Name) and fact.state == "active":
-                    self._names.setdefault(fact.kind, fact.id)
+                    self._names.setdefault(fact.kind, []).append(fact.id)
 
     def _period(self, dataset: Dataset) -> Period:
         if dataset.grain == "names":
