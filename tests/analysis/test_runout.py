@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from analysis.staging import NOW, clock, put
 from outlay.analysis import status
 from outlay.analysis.runout import runs_out_on
-from outlay.model.facts import Balance
+from outlay.model.facts import NO_END, Balance
 from outlay.model.period import Period
 from outlay.store import Ledger
 
@@ -79,3 +79,14 @@ def test_status_tells_it_per_currency(ledger: Ledger) -> None:
         ("CNY", Decimal(50)): None,
         ("USD", Decimal(9)): None,
     }
+
+
+def test_what_may_as_well_be_owed_has_no_end(ledger: Ledger) -> None:
+    """A balance whose sign differs between accounts is not used up when it is zero or less."""
+    balances = [
+        Balance(name=str(n), amount=Decimal(n), currency="USD", details={"more": None, **NO_END}) for n in (-3, 0)
+    ]
+    plain = Balance(name="plain", amount=Decimal(0), currency="USD", details={"more": "x"})
+    put(ledger, "a", "balance", Period.of_day(TODAY), [*balances, plain])
+    [row] = status(ledger, clock=clock).rows
+    assert {left.name: left.runs_out_on for left in row.balances} == {"-3": None, "0": None, "plain": TODAY}

@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from outlay.analysis.readings import BalanceRow
 from outlay.clock import Clock, day_of, midnight
+from outlay.model.facts import NO_END
 from outlay.model.money import ratio
 from outlay.store import Ledger
 
@@ -47,14 +48,18 @@ def runs_out_on(readings: Sequence[tuple[date, Decimal]]) -> date | None:
 
 
 def run_outs(ledger: Ledger, rows: Sequence[BalanceRow], clock: Clock) -> Mapping[BalanceRow, date | None]:
-    """Return for each balance the day on which it will be used up, from the readings of the last four weeks."""
+    """Return for each balance the day on which it will be used up, from the readings of the last four weeks.
+
+    Null: None also where a balance may as well be owed as be left.
+    """
     if not rows:
         return {}
+    [(key, told)] = NO_END.items()
     since = midnight(day_of(clock()) - timedelta(days=LOOKED_BACK_DAYS))
     found = ledger.query(
         "SELECT connection, dataset, name, coalesce(currency, unit), partition_start, amount FROM balances"
-        " WHERE partition_start >= ? ORDER BY partition_start",
-        [since],
+        " WHERE partition_start >= ? AND coalesce(json_extract_string(details, ?) <> ?, TRUE) ORDER BY partition_start",
+        [since, f"$.{key}", told],
     ).rows
     readings: dict[tuple[str, ...], list[tuple[date, Decimal]]] = {}
     for connection, dataset, name, unit, start, amount in found:

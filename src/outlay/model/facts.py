@@ -163,6 +163,10 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     details: dict[str, str | None] | None = None
 
 
+NO_END = {"runsOut": "unknown"}
+"""A detail of balances of which the vendor does not say whether they are left or owed: no end of them is foreseen."""
+
+
 class Balance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Prepaid money or credits left at the moment of observation.
 

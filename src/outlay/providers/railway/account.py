@@ -10,7 +10,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from outlay.model.basis import Basis
-from outlay.model.facts import Balance, Budget, Invoice, Limit, LimitBasis, LimitKind, Statement
+from outlay.model.facts import NO_END, Balance, Budget, Invoice, Limit, LimitBasis, LimitKind, Statement
 from outlay.model.money import ZERO, Money, exact
 from outlay.model.period import Period, parse_time
 from outlay.model.problem import Problem
@@ -175,7 +175,8 @@ def _month_after(moment: datetime, anchor: int) -> datetime:
 def customer(page: WorkspacePage, _ask: Ask) -> Iterator[Limit | Budget | Balance | Statement]:
     """Turn the customer's account into its limits, balances and the total its use must be compared with.
 
-    Units: dollars. The sign of `creditBalance` differs between accounts and is kept as it is.
+    Units: dollars. The sign of `creditBalance` differs between accounts and is kept as it is: what is left and what is
+           owed cannot be told apart.
     Null:  a hard limit of 0 or null is none. Being over a limit says nothing of whether it stops anything: a hard one
            does, a soft one warns.
     """
@@ -199,7 +200,7 @@ def customer(page: WorkspacePage, _ask: Ask) -> Iterator[Limit | Budget | Balanc
                      enforced=False)  # fmt: skip
     applied = None if found.applied_credits is None else f"{found.applied_credits:f}"
     for name, amount, more in (
-        ("creditBalance", found.credit_balance, {"appliedCredits": applied}),
+        ("creditBalance", found.credit_balance, {"appliedCredits": applied, **NO_END}),
         ("remainingUsageCreditBalance", found.remaining_usage_credit_balance, {}),
     ):
         if amount is not None:
