@@ -157,6 +157,12 @@ def test_a_spend_limit_of_null_is_no_cap() -> None:
     assert caps["seat_tier:premium"].resets_at is None
 
 
+def test_a_cap_that_is_switched_off_is_no_cap() -> None:
+    """Nothing is used of it and nothing crosses it; what it was set to is a detail."""
+    [off] = [fact for fact in facts("spend_limits-scopes") if isinstance(fact, Limit) and fact.enforced is False]
+    assert (off.quota, off.unlimited, off.details) == (None, True, {"id": "sl_5", "switched_off": "1"})
+
+
 def test_a_spend_of_zero_is_unknown() -> None:
     """1234.567 cents are 12.34567 dollars; "0" also stands for what could not be read."""
     first, second = (fact for fact in facts("spend_limits_effective-spenders") if isinstance(fact, Limit))

@@ -156,22 +156,24 @@ def spend_limits(page: SpendLimitPage, ask: Ask) -> Iterator[Limit]:
     """Turn a page of spend limits into limits.
 
     Units:  `amount` is in the currency's smallest unit.
-    Null:   an amount of null is no cap.
+    Null:   an amount of null is no cap, and neither is a cap that is switched off: its amount is a detail.
     Source: https://platform.claude.com/docs/en/manage-claude/spend-limits-api
     """
     for cap in page.data:
+        amount = None if cap.amount is None else Money.from_minor(cap.amount, cap.currency).amount
+        off = None if cap.is_enabled or amount is None else f"{amount.normalize():f}"
         yield Limit(
             name=f"{cap.period} spend",
             scope=cap.scope.text,
             kind=LimitKind.SPEND,
             unit=cap.currency,
-            quota=None if cap.amount is None else Money.from_minor(cap.amount, cap.currency).amount,
-            unlimited=cap.amount is None,
+            quota=amount if cap.is_enabled else None,
+            unlimited=amount is None or not cap.is_enabled,
             window=_WINDOWS.get(cap.period, cap.period),
             resets_at=_resets_at(cap.period, ask.observed_at),
             sub_account_id=cap.scope.workspace_id,
             enforced=cap.is_enabled,
-            details={"id": cap.id},
+            details={"id": cap.id, **({} if off is None else {"switched_off": off})},
         )
 
 
