@@ -69,7 +69,7 @@ class Subscription(Struct, gc=False):
     currency: str | None = None
     current_overage: Price | None = None
     next_invoice: Bill | None = None
-    open_invoices: list[Bill] = []
+    open_invoices: list[Bill] | None = None
 
 
 class Group(Struct, gc=False):
@@ -93,8 +93,31 @@ class Member(Struct, gc=False):
     is_locked: bool = False
 
 
+class Stored(Struct, gc=False):
+    """A cap on what is used up."""
+
+    limit: int | None = None
+    usage: int | None = None
+
+
+class Computed(Struct, gc=False):
+    """A cap on what there is at once."""
+
+    limit: int | None = None
+
+
+class PlatformLimits(Struct, gc=False):
+    """The caps of a key by what they are on."""
+
+    credits: Stored | None = None
+    pvc: Computed | None = None
+    concurrency: Computed | None = None
+    dubbing_concurrency: Computed | None = None
+    music_concurrency: Computed | None = None
+
+
 class Key(Struct, gc=False):
-    """A key of a service account with the credits it may use and has used in a month."""
+    """A key of a service account with its caps; `character_limit` is the credits it may use in a month."""
 
     key_id: str
     name: str | None = None
@@ -102,6 +125,7 @@ class Key(Struct, gc=False):
     is_disabled: bool | None = None
     character_limit: int | None = None
     character_count: int | None = None
+    platform_limits: PlatformLimits | None = None
 
 
 class ServiceAccount(Struct, gc=False):
@@ -204,7 +228,7 @@ def _invoices(page: Subscription) -> Iterator[Invoice | Problem]:
         # A forecast that holds the coming fee: it is not owed and never a cost.
         yield _invoice(page.next_invoice, page.currency, "next", "upcoming", Basis.ESTIMATED)
     seen: Counter[str] = Counter()
-    for bill in page.open_invoices:
+    for bill in page.open_invoices or ():
         name = f"open-{bill.amount_due_cents}-{bill.tax_cents or 0}"
         seen[name] += 1
         again = f"-{seen[name]}" if seen[name] > 1 else ""
@@ -247,30 +271,52 @@ def groups(page: dict[str, Group], _ask: Ask) -> Iterator[Limit]:
         if group.id is None:
             continue
         scope = f"group:{group.id}"
-        caps: tuple[tuple[str, LimitKind, str, Cap, int | None], ...] = (
-            ("credits", LimitKind.CREDIT, "credits", group.group_usage_limit, group.character_count),
-            ("professional_voices", LimitKind.QUOTA, "count", group.group_pvc_limit, None),
-            ("concurrency", LimitKind.RATE, "requests", group.group_concurrency_limit, None),
-            ("dubbing_concurrency", LimitKind.RATE, "requests", group.group_dubbing_concurrency_limit, None),
-            ("music_concurrency", LimitKind.RATE, "requests", group.group_music_concurrency_limit, None),
+        if group.group_usage_limit is not None:
+            yield _cap("credits", scope, LimitKind.CREDIT, "credits", group.group_usage_limit, group.character_count)
+        yield from _at_once(
+            scope,
+            group.group_pvc_limit,
+            group.group_concurrency_limit,
+            group.group_dubbing_concurrency_limit,
+            group.group_music_concurrency_limit,
         )
-        for name, kind, unit, cap, used in caps:
-            if cap is not None:
-                yield _cap(name, scope, kind, unit, cap, used)
+
+
+def _at_once(scope: str, voices: Cap, requests: Cap, dubbing: Cap, music: Cap) -> Iterator[Limit]:
+    """Yield the caps on what there is at once, which are not used up."""
+    caps: tuple[tuple[str, LimitKind, str, Cap], ...] = (
+        ("professional_voices", LimitKind.QUOTA, "count", voices),
+        ("concurrency", LimitKind.RATE, "requests", requests),
+        ("dubbing_concurrency", LimitKind.RATE, "requests", dubbing),
+        ("music_concurrency", LimitKind.RATE, "requests", music),
+    )
+    for name, kind, unit, cap in caps:
+        if cap is not None:
+            yield _cap(name, scope, kind, unit, cap, None)
 
 
 def service_accounts(page: ServiceAccounts, _ask: Ask) -> Iterator[Limit]:
-    """Turn the keys of service accounts into their monthly caps in credits; a key without a cap yields nothing.
+    """Turn the keys of service accounts into their caps; a key without any yields nothing.
 
+    Null:   credits are capped by `character_limit`, for a month, or else among the platform's caps.
     Source: https://elevenlabs.io/docs/api-reference/service-accounts/list
     """
     for each in page.accounts:
         for key in each.keys:
-            if key.character_limit is not None and not key.is_disabled:
-                yield _cap(
-                    "credits", f"api_key:{key.key_id}", LimitKind.CREDIT, "credits", key.character_limit,
-                    key.character_count, "month",
-                )  # fmt: skip
+            if not key.is_disabled:
+                yield from _key_caps(key)
+
+
+def _key_caps(key: Key) -> Iterator[Limit]:
+    scope, caps = f"api_key:{key.key_id}", key.platform_limits or PlatformLimits()
+    stored = caps.credits or Stored()
+    if key.character_limit is not None:
+        used = key.character_count
+        yield _cap("credits", scope, LimitKind.CREDIT, "credits", key.character_limit, used, "month")
+    elif stored.limit is not None:
+        yield _cap("credits", scope, LimitKind.CREDIT, "credits", stored.limit, stored.usage)
+    at_once = (caps.pvc, caps.concurrency, caps.dubbing_concurrency, caps.music_concurrency)
+    yield from _at_once(scope, *(None if cap is None else cap.limit for cap in at_once))
 
 
 def _cap(

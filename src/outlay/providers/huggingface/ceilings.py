@@ -73,22 +73,23 @@ def zero_gpu(page: ZeroGpu, _ask: Ask) -> Iterator[Limit]:
     """Turn the ZeroGPU quota into ceilings.
 
     Units: seconds; runs. What is used beyond the quota is told beside it and not added: no one says whether it is in.
-    Null:  there is no reset before the first use.
+    Null:  there is no reset before the first use. Where more is left than there is, what is used is not known.
     """
     used, beyond = page.base - page.current, page.overquota_used
-    yield _quota("zero_gpu", "seconds", page.base, used, page.current, page.resets_at, beyond)
+    known = used if used >= 0 else None
+    yield _quota("zero_gpu", "seconds", page.base, known, page.current, page.resets_at, beyond)
     runs = page.runs
     if runs is not None:
         yield _quota("zero_gpu_runs", "count", runs.limit, runs.used, runs.remaining, runs.resets_at)
 
 
 def _quota(
-    name: str, unit: str, quota: Decimal, used: Decimal, left: Decimal | None, resets_at: str | None,
+    name: str, unit: str, quota: Decimal, used: Decimal | None, left: Decimal | None, resets_at: str | None,
     beyond: Decimal | None = None,
 ) -> Limit:  # fmt: skip
     return Limit(
-        name=name, scope="account", kind=LimitKind.QUOTA, unit=unit, quota=exact(quota), used=exact(used),
-        remaining=None if left is None else exact(left), window="1 day",
+        name=name, scope="account", kind=LimitKind.QUOTA, unit=unit, quota=exact(quota),
+        used=None if used is None else exact(used), remaining=None if left is None else exact(left), window="1 day",
         resets_at=parse_time(resets_at) if resets_at else None,
         details=None if beyond is None else {"overquotaUsed": format(beyond.normalize(), "f")},
     )  # fmt: skip
