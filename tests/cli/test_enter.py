@@ -128,6 +128,14 @@ def test_one_wrong_line_keeps_the_file_out(acme: Any, tmp_path: Path, lines: str
     assert not acme.home.exists()
 
 
+def test_a_file_that_is_kept_out_has_its_lines_on_stdout_and_one_error_for_programs(acme: Any, tmp_path: Path) -> None:
+    """With `--format json` stderr is the one shape of errors, and every wrong line is data."""
+    result = acme("import", file(tmp_path, HEAD + "2026-11-01,API,,NaN,USD,,,\n"), "--format", "json")
+    assert result.exit_code == 2
+    assert json.loads(result.stderr)["error"]["code"] == "config"
+    assert [each["where"] for each in json.loads(result.stdout)["problems"]] == ["line 2"]
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -67,6 +67,26 @@ def test_a_failing_connection_leaves_the_others_alone(synced: Any, line: Any) ->
     assert states == {"openai-test": "failed", "anthropic-test": "ok"}
 
 
+def test_a_connection_that_never_answered_has_failed(synced: Any, line: Any) -> None:
+    """One that was asked in vain is told from one that nobody has asked yet."""
+    line.config, line.environ = synced.config, {**synced.environ, "OPENAI": "not-the-key"}
+    assert line("sync", "openai-test", "--since", "2026-11-20", "--quiet").exit_code == 3
+    table = line("status").stdout.split("\n\n")[0].splitlines()
+    states = {row.split()[0]: row.split("–")[-1].split()[0] for row in table if "-test " in row}
+    assert (states["openai-test"], states["github-test"]) == ("failed", "never")
+
+
+def test_secrets_in_the_file_are_warned_of_once(synced: Any, line: Any, tmp_path: Path) -> None:
+    """A dozen trial connections are one warning, and the next command says it again."""
+    line.config = tmp_path / "plain.toml"
+    text = synced.config.read_text()
+    for provider, key in synced.environ.items():
+        text = text.replace(f"env:{provider}", f"plain:{key}")
+    line.config.write_text(text)
+    for _ in range(2):
+        assert line("sync", "--since", "2026-11-22", "--quiet").stderr.count("plain text") == 1
+
+
 def test_sync_talks_on_stderr_only(synced: Any) -> None:
     """Progress is talk: stdout holds the report alone, and --quiet silences the rest."""
     result = synced("sync", "github-test", "--format", "json")
@@ -217,6 +237,14 @@ def test_exports_are_written(synced: Any, tmp_path: Path) -> None:
     (row,) = synced.json("export", "focus", "--out", str(focus), "--from", "2026-11-01", "--to", "2026-11-23")["rows"]
     assert row["rows"] == len(list(csv.reader(io.StringIO(focus.read_text())))) - 1 > 0
     assert synced("export", "focus", "--out", str(tmp_path / "focus.doc")).exit_code == 2
+
+
+def test_an_export_says_what_its_file_lacks(synced: Any, tmp_path: Path) -> None:
+    """A file for finance names the same gaps as the answer of the same days."""
+    period = ("--from", "2026-10-01", "--to", "2026-11-23")
+    done = synced.json("export", "focus", "--out", str(tmp_path / "focus.csv"), *period)
+    assert done["incomplete"] == synced.json("spend", *period)["incomplete"] != []
+    assert "not_synced" in synced("export", "focus", "--out", str(tmp_path / "focus.csv"), *period).stdout
 
 
 def test_replay_changes_nothing_without_a_change(synced: Any) -> None:

@@ -68,6 +68,10 @@ def test_a_log_becomes_spend(line: Line, log: Path) -> None:
     assert {problem["code"] for problem in dataset["problems"]} == {"unpriced_meter"}
     (spent,) = line.json("spend", "--from", "2026-11-01", "--to", "2026-12-01", "--by", "connection")["rows"]
     assert (spent["connection"], spent["basis"], spent["billed_cost"]) == ("openai", "priced", "12.000000")
+    focus = ("export", "focus", "--from", "2026-11-01", "--to", "2026-12-01", "--out", str(log.with_suffix(".csv")))
+    stated, priced = line(*focus), line(*focus, "--basis", "priced")
+    assert "left out: openai, 12 USD: --basis priced writes it" in stated.stderr
+    assert "left out" not in priced.stderr
     (row,) = line.json("meter", "status")["rows"]
     assert (row["days"], row["waiting"], row["unpriced"]) == (1, 0, 1)
     assert line.json("meter", "settle", "--again")["connections"][0]["datasets"][0]["unchanged"] == 1

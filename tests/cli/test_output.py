@@ -13,11 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from outlay.cli.output import show
 from outlay.cli.output.numbers import exact, money, percent, quantity
 from outlay.cli.output.plain import as_csv, as_json, guarded
 from outlay.cli.output.sheet import Column, Kind, Sheet
 from outlay.cli.output.table import lines
 from outlay.cli.output.text import fold, neutral, width
+from outlay.cli.settings import Settings
 
 AMOUNTS = st.decimals(-(10**19), 10**19, places=18, allow_nan=False, allow_infinity=False)
 
@@ -203,6 +205,20 @@ def test_what_is_missing_stands_under_the_table() -> None:
     text = " ".join(" ".join(table(Sheet(COLUMNS, [row("a", "1")], incomplete=[gap]))).split())
     assert "Incomplete" in text
     assert "github-acme usage, 2026-10-30 to 2026-11-01: access_denied. Create a new key." in text
+
+
+@pytest.mark.parametrize(
+    ("severity", "told"),
+    [("note", "note: a b: c\n"), ("warning", "warning: a b: c\n"), (None, "warning: incomplete: a b: c\n")],
+)
+def test_beside_csv_each_word_of_caution_has_its_own_weight(
+    severity: str | None, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is only worth knowing is no warning and no gap, and --quiet leaves it out."""
+    part = {"connection": "a", "dataset": "b", "why": "c", "severity": severity}
+    for quiet in (False, True):
+        show(Sheet(COLUMNS, [], incomplete=[part]), Settings(format="csv", quiet=quiet))
+        assert capsys.readouterr().err == ("" if quiet and severity == "note" else told)
 
 
 def test_names_stand_for_ids_in_tables_only() -> None:

@@ -81,7 +81,7 @@ def _line(row: StatusRow, now: datetime) -> dict[str, object]:
             for one in row.balances
         ),
         "checked": None if row.checked_at is None else age(now, row.checked_at),
-        "state": "never synced" if row.checked_at is None else "stale" if row.stale_since else _trouble(row),
+        "state": _state(row),
     }
 
 
@@ -90,8 +90,10 @@ def _share(limit: Nearest) -> str:
     return (percent(limit.used, limit.quota) or "").replace(" ", "\u00a0")
 
 
-def _trouble(row: StatusRow) -> str:
-    return "trouble" if row.trouble else "ok"
+def _state(row: StatusRow) -> str:
+    if row.checked_at is None:
+        return "failed" if row.stale_since else "never synced"
+    return "stale" if row.stale_since else "trouble" if row.trouble else "ok"
 
 
 def _joined(texts: Any) -> str | None:

@@ -62,7 +62,7 @@ class Bars(Lines):
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[dataset]}", style="dim", markup=False),
+            TextColumn("{task.fields[dataset]}", style="dim" if color else "none", markup=False),
             TimeElapsedColumn(),
             console=console,
         )

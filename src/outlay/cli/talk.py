@@ -9,11 +9,18 @@ import click
 from outlay.cli.output.text import neutral
 from outlay.redaction import RedactingFilter
 
+_CREDENTIALS = "outlay.credentials"
+
 
 class _Talk(logging.Handler):
     """Print a record as one line on whatever stderr is at that moment, and where a bug happened if asked to."""
 
     tracebacks = False
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.told = set[str]()
+        """What was said of credentials: a dozen connections say the same, and once is enough."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the record; an error that came with it is named by its own last line."""
@@ -24,7 +31,12 @@ class _Talk(logging.Handler):
             told.append(what)
             if self.tracebacks:
                 click.echo("\n".join(neutral(line) for line in where.splitlines()), err=True)
-        click.echo(f"{level}: {neutral(': '.join(told))}", err=True)
+        says = f"{level}: {neutral(': '.join(told))}"
+        if record.name == _CREDENTIALS:
+            if says in self.told:
+                return
+            self.told.add(says)
+        click.echo(says, err=True)
 
 
 def listen(*, tracebacks: bool = False) -> None:
@@ -35,4 +47,5 @@ def listen(*, tracebacks: bool = False) -> None:
         handler = _Talk(logging.WARNING)
         handler.addFilter(RedactingFilter())
         root.addHandler(handler)
+    handler.told.clear()
     handler.tracebacks = tracebacks

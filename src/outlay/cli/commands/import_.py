@@ -13,7 +13,7 @@ from outlay.cli.output import Column, Kind, Sheet, show
 from outlay.cli.params import check_connections, find_provider, open_ledger
 from outlay.cli.settings import Settings, pass_settings
 from outlay.config import check_name
-from outlay.errors import ConfigError, Exit, StoreError
+from outlay.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
     from outlay.config import Config, Connection
@@ -140,19 +140,20 @@ def _withdraw(settings: Settings, config: Config, name: str, *, preview: bool) -
 
 
 def _refuse(settings: Settings, file: Path, found: Read) -> None:
-    """Print each line that is wrong, and leave: nothing was imported."""
+    """Print each line that is wrong, and leave: nothing was imported. Raises: ConfigError."""
     from outlay.cli.fence import printable
     from outlay.sync.imports import PROBLEMS_MAX
 
     rows = [{"where": one.where, "says": one.says, "hint": one.hint, "code": one.code} for one in found.wrong]
     if settings.format == "json":
         show(Sheet((), [], whole={"file": file.name, "imported": False, "problems": rows}), settings)
-    for row in rows:
-        where = f"{file.name}, {row['where']}" if row["where"] else file.name
-        click.echo(printable(f"{where}: {row['says']}. {row['hint']}".rstrip()), err=True)
+    else:
+        for row in rows:
+            where = f"{file.name}, {row['where']}" if row["where"] else file.name
+            click.echo(printable(f"{where}: {row['says']}. {row['hint']}".rstrip()), err=True)
     more = "at least " if len(rows) >= PROBLEMS_MAX else ""
-    click.echo(f"error: {file.name}: wrong lines: {more}{len(rows)}; nothing was imported", err=True)
-    raise click.exceptions.Exit(int(Exit.USAGE))
+    says = f"{file.name}: wrong lines: {more}{len(rows)}; nothing was imported"
+    raise ConfigError(says, hint="Correct the lines that are named and import the file again.")
 
 
 def _show(

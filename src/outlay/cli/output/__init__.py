@@ -22,12 +22,20 @@ def show(sheet: Sheet, settings: Settings) -> None:
 
         for line in as_csv(sheet):
             click.echo(line)
-        for sentence in lacking(sheet.incomplete or ()):
-            settings.warn(f"incomplete: {sentence}")
+        parts = sheet.incomplete or ()
+        for part, sentence in zip(parts, lacking(parts), strict=True):
+            _tell(part.get("severity"), sentence, settings)
     else:
         from outlay.cli.output.table import print_table
 
         print_table(sheet, color=settings.color)
+
+
+def _tell(severity: object, sentence: str, settings: Settings) -> None:
+    if severity == "note":
+        settings.say(f"note: {sentence}")
+    else:
+        settings.warn(sentence if severity else f"incomplete: {sentence}")
 
 
 def show_json(whole: object) -> None:
