@@ -207,6 +207,12 @@ def test_absurd_magnitudes_are_refused_in_words() -> None:
     assert found_usage[0].details == {"input_text_tokens": "1E+999999"}
 
 
+def test_rate_limits_of_two_models_are_told_apart_by_name() -> None:
+    """A list of limits shows names and scopes: two models of one project must not look the same there."""
+    found = [fact for fact in facts("rate_limits-two-models") if isinstance(fact, Limit)]
+    assert len({(fact.name, fact.scope) for fact in found}) == len(found)
+
+
 def test_no_report_is_asked_for_what_is_to_come() -> None:
     """The organization's reports take now for the end, and one that lies ahead may be refused."""
     period, now = Period.of_days(date(2026, 11, 1), date(2026, 11, 23)), datetime(2026, 11, 22, 9, tzinfo=UTC)

@@ -133,13 +133,16 @@ _RATES = (
 
 
 def rate_limits(page: RateLimitPage, ask: Ask) -> Iterator[Limit]:
-    """Turn a project's rate limits into limits, one per model and ceiling. Null: what is used is not stated."""
+    """Turn a project's rate limits into limits, one per model and ceiling: the name says both.
+
+    Null: what is used is not stated.
+    """
     for row in page.data:
         for name, unit, window in _RATES:
             quota = getattr(row, name)
             if quota is not None:
-                yield Limit(name=name, scope=_scope(ask), kind=LimitKind.RATE, unit=unit, quota=exact(quota),
-                            window=window, sub_account_id=ask.item, model=row.model)  # fmt: skip
+                yield Limit(name=f"{row.model}: {name}", scope=_scope(ask), kind=LimitKind.RATE, unit=unit,
+                            quota=exact(quota), window=window, sub_account_id=ask.item, model=row.model)  # fmt: skip
 
 
 def spend_limit(page: SpendLimit, ask: Ask) -> Iterator[Limit]:
