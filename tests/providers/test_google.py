@@ -12,6 +12,7 @@ import msgspec
 import pytest
 import sqlglot
 
+from outlay.clock import midnight
 from outlay.model.facts import Charge, Name, Usage
 from outlay.model.period import Period
 from outlay.model.problem import Problem, Severity
@@ -19,7 +20,7 @@ from outlay.providers.base import Ask
 from outlay.providers.google import export, gemini, patience, prices
 from outlay.providers.google.accounts import Amount
 from outlay.providers.google.bigquery import Cell, Result, Row
-from outlay.providers.google.export import DETAILED, FOCUS, STANDARD, Table
+from outlay.providers.google.export import COLUMNS, DETAILED, FOCUS, STANDARD, Table
 from outlay.providers.google.rows import charges
 
 ACCOUNT, OTHER = "0A1B2C-3D4E5F-6A7B8C", "111111-222222-333333"
@@ -180,6 +181,14 @@ def test_a_row_without_an_amount_fails_its_day(broken: dict[str, Any]) -> None:
     assert [each.charge_period.first_day.day for each in found if isinstance(each, Charge)] == [3]
 
 
+def test_a_credit_without_an_amount_fails_its_day_whatever_its_type() -> None:
+    """Where amounts are NUMERIC a credit of nothing known is as little zero as where they are floats."""
+    exactly = table(columns={**TYPES, "cost": "NUMERIC", "credits.amount": "NUMERIC"})
+    found = summed(line(credits=[{"amount": None, "type": "DISCOUNT"}]), line(day=3, cost=7), of=exactly)
+    assert [each.period for each in found if isinstance(each, Problem)] == [Period.of_day(date(2026, 11, 2))]
+    assert billed(found) == 7
+
+
 def test_currencies_accounts_and_null_projects_stay_apart() -> None:
     """Two currencies are never one sum, and what has no project is not left out."""
     found = summed(line(), line(currency="JPY", cost=120), line(project=None, cost=3), line(billing_account_id=OTHER))
@@ -240,6 +249,19 @@ def test_focus_credits_are_never_added() -> None:
     assert charge.details == {"cost": "2.5", "credits.DISCOUNT": "-0.5"}
 
 
+def test_what_google_says_a_charge_is_comes_before_its_cost_type() -> None:
+    """A commitment's fee is a purchase in the FOCUS table and of the regular cost type; an unknown word is no word."""
+    cells: dict[str, str | None] = dict.fromkeys(COLUMNS)
+    cells |= {"usage_day": "2026-11-02", "source": FOCUS, "cost_type": "regular", "currency": "EUR", "gross": "2.5",
+              "sku_id": "SKU-1", "unreadable": "0", "row_count": "1"}  # fmt: skip
+    rows = [
+        tuple({**cells, "charge_category": said}.values())
+        for said in ("Purchase", "Tax", "Credit", "Adjustment", "Usage", None, "Error")
+    ]
+    told = [str(each.charge_category) for each in facts(rows) if isinstance(each, Charge)]
+    assert told == ["Purchase", "Tax", "Credit", "Adjustment", "Usage", "Usage", "Usage"]
+
+
 # ── Which table, which days ──────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -260,6 +282,36 @@ def test_a_detailed_export_switched_on_later_leaves_earlier_days_to_the_standard
     found = facts(house.run(*export.costs(export.chosen([old, new]), WEEK)))
     days = {each.charge_period.first_day.day: each.billed_cost.amount for each in found if isinstance(each, Charge)}
     assert days == {2: 1, 3: 1, 4: 1}
+
+
+def test_days_that_the_detailed_export_lacks_are_those_of_the_standard_one() -> None:
+    """One that was switched off, or is behind, is passed over where the other has more; never are both read."""
+    day = midnight(date(2026, 11, 1))
+    old, new = table(created=date(2026, 6, 1)), table(DETAILED, created=date(2026, 1, 1))
+    house = Warehouse()
+    rows = [line(day=each, cost=cost) for each, cost in ((3, 30), (4, 40), (6, 60))]
+    house.fill(old, *rows, line(day=4, cost=4, usage_start_time=day + timedelta(days=3, hours=9)))
+    house.fill(new, line(day=2), line(day=3, cost=15), line(day=3, cost=15), line(day=4, cost=40))
+    told = house.run(*export.coverage(export.rivals([old, new]), WEEK))
+    lines = {(name, date.fromisoformat(each)): int(count) for name, each, count in told}
+    assert lines[old.name, date(2026, 11, 3)] == lines[new.name, date(2026, 11, 3)] == 1
+    spans = export.chosen([old, new], lines)
+    assert spans == [(new, None, date(2026, 11, 4)), (old, date(2026, 11, 4), None)]
+    found = facts(house.run(*export.costs(spans, WEEK)))
+    days = {each.charge_period.first_day.day: Decimal(0) for each in found if isinstance(each, Charge)}
+    for each in found:
+        if isinstance(each, Charge):
+            days[each.charge_period.first_day.day] += each.billed_cost.amount
+    assert days == {2: 1, 3: 30, 4: 44, 6: 60}
+
+
+def test_both_tables_of_an_account_are_watched_and_no_third() -> None:
+    """Which of the two speaks for a day may change when rows come to either."""
+    tables = [table(DETAILED), table(STANDARD), table(FOCUS), table(FOCUS, OTHER)]
+    assert [(one.kind, one.account) for one, _, _ in export.watched(tables)] == [
+        (STANDARD, ACCOUNT), (DETAILED, ACCOUNT), (FOCUS, OTHER),
+    ]  # fmt: skip
+    assert export.coverage(export.rivals([table(), table(FOCUS, OTHER)]), WEEK) == ("", {})
 
 
 def test_changed_days_are_those_with_rows_since_the_mark() -> None:

@@ -13,7 +13,7 @@ from outlay.errors import NotOfferedError, PayloadError, RequestRefusedError
 from outlay.providers.base import Ask, Step
 from outlay.providers.google import bigquery
 from outlay.providers.google.bigquery import Result, Tables, TableSeen
-from outlay.providers.google.export import COLUMNS
+from outlay.providers.google.export import COLUMNS, DETAILED
 from providers.test_google import ACCOUNT, NOW, OPTIONS, OTHER, TYPES, WEEK, table
 
 
@@ -138,6 +138,29 @@ def test_a_dataset_of_another_project_is_asked_there_and_paid_here() -> None:
     steps, _ = talked([LISTED, SEEN, ESTIMATE, DONE], {**OPTIONS, "dataset": "shared.billing"})
     assert steps[0].path == "/bigquery/v2/projects/shared/datasets/billing/tables"
     assert steps[3].path == "/bigquery/v2/projects/acme-billing/queries"
+
+
+def test_days_of_two_tables_are_counted_before_one_of_them_is_read() -> None:
+    """Where an account has a standard and a detailed export, what each holds of a day decides; counts are not kept."""
+    two = {"tables": [{"tableReference": {"tableId": one.name}} for one in (table(), table(DETAILED))]}
+    counted = {"jobComplete": True, "totalRows": "3", "rows": [
+        {"f": [{"v": name}, {"v": day}, {"v": count}]}
+        for name, day, count in ((table().name, "2026-11-02", "5"), (table().name, "2026-11-04", "5"),
+                                 (table(DETAILED).name, "2026-11-02", "5"))
+    ]}  # fmt: skip
+    steps, _ = talked([two, SEEN, SEEN, ESTIMATE, counted, ESTIMATE, DONE])
+    count, run = steps[4].body, steps[6].body
+    assert count is not None
+    assert run is not None
+    assert count["requestId"] != run["requestId"]
+    assert "COUNT(DISTINCT" in str(count["query"])
+    assert steps[4].keep is not None
+    assert not steps[4].keep(msgspec.convert(DONE, Result))
+    given = {each["name"]: each["parameterValue"]["value"][:10] for each in run["queryParameters"]}  # type: ignore[attr-defined]
+    assert given["finish_0"] == given["start_1"] == "2026-11-04"
+    broken = {**counted, "rows": [{"f": [{"v": table().name}, {"v": "2026-11-02"}, {"v": None}]}]}
+    with pytest.raises(PayloadError, match="counted"):
+        talked([two, SEEN, SEEN, ESTIMATE, {**broken, "totalRows": "1"}])
 
 
 def test_the_mark_is_the_newest_export_time_of_each_table() -> None:

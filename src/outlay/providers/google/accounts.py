@@ -71,7 +71,7 @@ class Projects(Struct, rename="camel"):
 class Amount(Struct, rename="camel"):
     """Money in Google's form."""
 
-    currency_code: str
+    currency_code: str | None = None
     units: str | None = None
     nanos: int = 0
 
@@ -209,13 +209,23 @@ def budgets(page: Plans, ask: Ask) -> Iterator[Budget | Limit | Problem]:
                 severity=Severity.NOTE,
             )
             continue
+        currency = amount.currency_code
+        if not currency:
+            yield Problem(
+                code="currency_missing",
+                says=f"the budget {plan.display_name or plan.name} states an amount without a currency",
+                where=plan.name,
+                hint="The budget is left out; the others are kept.",
+                severity=Severity.WARNING,
+            )
+            continue
         covers = _covers(plan.budget_filter)
         yield Budget(
             budget_id=plan.name.rpartition("/")[2],
             name=plan.display_name or plan.name.rpartition("/")[2],
             scope=f"{_SCOPE_OF_ALL}:{ask.item}",
             amount=amount.exactly(),
-            currency=amount.currency_code,
+            currency=currency,
             period=_period(plan.budget_filter),
             thresholds=tuple(
                 sorted({rule.threshold_percent for rule in plan.threshold_rules if rule.spend_basis == "CURRENT_SPEND"})
@@ -225,10 +235,10 @@ def budgets(page: Plans, ask: Ask) -> Iterator[Budget | Limit | Problem]:
             details=_details(plan),
         )
         if plan.spend_cap is not None:
-            yield _ceiling(plan, amount, ask)
+            yield _ceiling(plan, amount.exactly(), currency, ask)
 
 
-def _ceiling(plan: Plan, amount: Amount, ask: Ask) -> Limit:
+def _ceiling(plan: Plan, amount: Decimal, currency: str, ask: Ask) -> Limit:
     whole = plan.budget_filter.projects
     project = whole[0].removeprefix("projects/") if len(whole) == 1 else None
     state = plan.spend_cap.output_state if plan.spend_cap else None
@@ -236,8 +246,8 @@ def _ceiling(plan: Plan, amount: Amount, ask: Ask) -> Limit:
         name=plan.display_name or plan.name.rpartition("/")[2],
         scope=f"project_number:{project}" if project else f"{_SCOPE_OF_ALL}:{ask.item}",
         kind=LimitKind.SPEND,
-        unit=amount.currency_code,
-        quota=amount.exactly(),
+        unit=currency,
+        quota=amount,
         window="month",
         enforced=_enforced(plan.spend_cap),
         details={"budget_id": plan.name.rpartition("/")[2], "state": state,

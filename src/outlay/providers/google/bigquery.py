@@ -131,19 +131,19 @@ Conversation = Generator[Step, Any, Any]
 
 def costs(ask: Ask, name: str) -> Conversation:
     """Ask for the costs of days: one statement over every billing account's table that speaks for them."""
-    spans = yield from _spans(ask)
-    sql, given = export.costs(spans, ask.period)
+    tables = yield from _tables(ask)
+    lines = yield from _lines(ask, name, tables)
+    sql, given = export.costs(export.chosen(tables, lines), ask.period)
     if sql:
         yield from _run(ask, sql, given, name=f"{name}-costs", keep=_complete)
 
 
 def changes(ask: Ask, name: str, mark: str | None) -> Generator[Step, Any, Changed]:
     """Ask which days rows exported since the mark belong to; the mark is the newest export time of each table."""
-    spans = yield from _spans(ask)
+    tables = yield from _tables(ask)
     marks = msgspec.json.decode(mark, type=dict[str, int]) if mark else {}
     # A table read for some days alone is watched for all: the others cost nothing, and marks belong to tables.
-    watched = list({table.name: (table, None, None) for table, _, _ in spans}.values())
-    sql, given = export.changes(watched, ask.period, marks)
+    sql, given = export.changes(export.watched(tables), ask.period, marks)
     pages = yield from _run(ask, sql, given, name=f"{name}-changes", keep=_never)
     days: set[date] = set()
     for page in pages:
@@ -154,6 +154,20 @@ def changes(ask: Ask, name: str, mark: str | None) -> Generator[Step, Any, Chang
             days.add(date.fromisoformat(day))
             marks[table] = max(marks.get(table, 0), int(exported))
     return Changed(frozenset(days), msgspec.json.encode(marks, order="sorted").decode())
+
+
+def _lines(ask: Ask, name: str, tables: list[Table]) -> Generator[Step, Any, dict[tuple[str, date], int]]:
+    """Return how much of each day the tables of an account with two of them hold; nothing where one speaks alone."""
+    lines: dict[tuple[str, date], int] = {}
+    sql, given = export.coverage(export.rivals(tables), ask.period)
+    if sql:
+        for page in (yield from _run(ask, sql, given, name=f"{name}-lines", keep=_never)):
+            for row in page.rows:
+                table, day, count = (cell.v for cell in row.f)
+                if table is None or day is None or count is None or not count.isdecimal():
+                    raise PayloadError("BigQuery counted a day's rows without saying which or how many")
+                lines[table, date.fromisoformat(day)] = int(count)
+    return lines
 
 
 def _complete(page: Result) -> bool:
@@ -171,8 +185,8 @@ def _place(ask: Ask) -> tuple[str, str, str]:
     return owner or project, dataset, project
 
 
-def _spans(ask: Ask) -> Generator[Step, Any, list[tuple[Table, date | None, date | None]]]:
-    """Return which table speaks for which days. Raises: NotOfferedError where a billing account has none."""
+def _tables(ask: Ask) -> Generator[Step, Any, list[Table]]:
+    """Return the tables of the export. Raises: NotOfferedError where a billing account has none."""
     owner, dataset, _ = _place(ask)
     path = f"{_API}/{quote(owner, safe='')}/datasets/{quote(dataset, safe='')}/tables"
     names: list[str] = []
@@ -192,7 +206,7 @@ def _spans(ask: Ask) -> Generator[Step, Any, list[tuple[Table, date | None, date
     for name, kind, account in _exports(ask, names):
         step = Step(f"{path}/{quote(name, safe='')}", TableSeen, refusals=_SAYS_NO)
         tables.append(_table(ask, name, kind, account, (yield step)))
-    return export.chosen(tables)
+    return tables
 
 
 def _exports(ask: Ask, names: list[str]) -> list[tuple[str, str, str]]:

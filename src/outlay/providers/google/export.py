@@ -144,6 +144,8 @@ class Table:
 
 
 _FLOATS = ("FLOAT", "FLOAT64")
+Span = tuple[Table, date | None, date | None]
+"""A table, the first day it speaks for and the end of those days; None where there is no such bound."""
 
 
 def told(name: str) -> tuple[str, str] | None:
@@ -154,27 +156,100 @@ def told(name: str) -> tuple[str, str] | None:
     return None
 
 
-def chosen(tables: Iterable[Table]) -> list[tuple[Table, date | None, date | None]]:
+def rivals(tables: Iterable[Table]) -> list[tuple[Table, Table]]:
+    """Return the standard and the detailed table of each billing account that has both.
+
+    Either may have been switched off meanwhile, and what was not exported then is never filled in.
+    """
+    return [
+        (kinds[STANDARD], kinds[DETAILED]) for _, kinds in _by_account(tables) if {STANDARD, DETAILED} <= set(kinds)
+    ]
+
+
+def chosen(tables: Iterable[Table], lines: Mapping[tuple[str, date], int] | None = None) -> list[Span]:
     """Return which table speaks for which days, one for each billing account and day: (table, first day, end day).
 
     The detailed export is preferred, then the standard one, then FOCUS. A standard export that is older than the
-    detailed one speaks for the days up to the one on which that was switched on, because it may begin there.
+    detailed one speaks for the days up to the one on which that was switched on, because it may begin there. Later it
+    speaks for days of which it has more `lines`, as `coverage` counts them: the detailed one was off, or is behind.
     """
-    found: dict[str, dict[str, Table]] = {}
-    for table in tables:
-        found.setdefault(table.account, {})[table.kind] = table
-    spans: list[tuple[Table, date | None, date | None]] = []
-    for _, kinds in sorted(found.items()):
+    spans: list[Span] = []
+    for _, kinds in _by_account(tables):
         detailed, standard = kinds.get(DETAILED), kinds.get(STANDARD)
-        if detailed and standard and detailed.created and standard.created and standard.created < detailed.created:
-            edge = detailed.created + timedelta(days=1)
-            spans += [(standard, None, edge), (detailed, edge, None)]
-        else:
+        if detailed is None or standard is None:
             spans.append((detailed or standard or kinds[FOCUS], None, None))
+            continue
+        speaker, first = detailed, _edge(standard, detailed)
+        spans += [(standard, None, first)] if first else []
+        for day, fuller in _fuller(standard, detailed, lines or {}):
+            if fuller is not speaker:
+                spans += [(speaker, first, day)] if first != day else []
+                speaker, first = fuller, day
+        spans.append((speaker, first, None))
     return spans
 
 
-def costs(spans: Iterable[tuple[Table, date | None, date | None]], period: Period) -> tuple[str, dict[str, datetime]]:
+def watched(tables: Iterable[Table]) -> list[Span]:
+    """Return the tables in which days change: both of an account that has a standard and a detailed one."""
+    found: list[Span] = []
+    for _, kinds in _by_account(tables):
+        exports = [kinds[kind] for kind in (STANDARD, DETAILED) if kind in kinds]
+        found += [(table, None, None) for table in exports or [kinds[FOCUS]]]
+    return found
+
+
+def coverage(pairs: Iterable[tuple[Table, Table]], period: Period) -> tuple[str, dict[str, datetime]]:
+    """Return the statement that counts hours, SKUs and projects by table and day; "" where there are no pairs.
+
+    The detailed export divides the standard one's rows by resource: where both are whole the counts are the same.
+    """
+    parts: list[str] = []
+    given: dict[str, datetime] = {}
+    for standard, detailed in pairs:
+        edge = _edge(standard, detailed)
+        start = max(period.start, midnight(edge)) if edge else period.start
+        if start >= period.end:
+            continue
+        for table in (standard, detailed):
+            number = len(parts)
+            given |= {f"start_{number}": start, f"finish_{number}": period.end}
+            if table.by_load_time:
+                given[f"floor_{number}"] = start - PARTITION_SLACK
+            line = (
+                "CONCAT(CAST(t.usage_start_time AS STRING), '/', IFNULL(t.sku.id, ''), '/', IFNULL(t.project.id, ''))"
+            )
+            parts.append(
+                f"SELECT '{table.name}' AS source_table, CAST(DATE(t.usage_start_time) AS STRING) AS usage_day,"
+                f" COUNT(DISTINCT {line}) AS line_count\nFROM {table.path} AS t\n"
+                f"WHERE {_within(table, number)}\nGROUP BY 1, 2"
+            )
+    return "\nUNION ALL\n".join(parts), given
+
+
+def _by_account(tables: Iterable[Table]) -> list[tuple[str, dict[str, Table]]]:
+    found: dict[str, dict[str, Table]] = {}
+    for table in tables:
+        found.setdefault(table.account, {})[table.kind] = table
+    return sorted(found.items())
+
+
+def _edge(standard: Table, detailed: Table) -> date | None:
+    """Return the first day that the detailed export holds whole; None where it is the older one."""
+    if standard.created and detailed.created and standard.created < detailed.created:
+        return detailed.created + timedelta(days=1)
+    return None
+
+
+def _fuller(standard: Table, detailed: Table, lines: Mapping[tuple[str, date], int]) -> list[tuple[date, Table]]:
+    """Return which of the two has more of each day, in order; days of which neither has any are not told."""
+    days = sorted({day for name, day in lines if name in (standard.name, detailed.name)})
+    return [
+        (day, standard if lines.get((standard.name, day), 0) > lines.get((detailed.name, day), 0) else detailed)
+        for day in days
+    ]
+
+
+def costs(spans: Iterable[Span], period: Period) -> tuple[str, dict[str, datetime]]:
     """Return the statement that sums the days of a period, oldest first, with its parameters; "" where there is none.
 
     Whole days are summed whatever their export time, so that what came late is in.
@@ -192,9 +267,7 @@ def costs(spans: Iterable[tuple[Table, date | None, date | None]], period: Perio
     return ("\nUNION ALL\n".join(parts) + "\nORDER BY usage_day" if parts else ""), given
 
 
-def changes(
-    spans: Iterable[tuple[Table, date | None, date | None]], period: Period, marks: Mapping[str, int]
-) -> tuple[str, dict[str, datetime]]:
+def changes(spans: Iterable[Span], period: Period, marks: Mapping[str, int]) -> tuple[str, dict[str, datetime]]:
     """Return the statement that finds the days which rows exported since each table's mark belong to."""
     parts: list[str] = []
     given: dict[str, datetime] = {}
@@ -225,6 +298,13 @@ def _times(table: Table) -> tuple[str, str]:
     return ("ChargePeriodStart", "x_ExportTime") if table.kind == FOCUS else ("usage_start_time", "export_time")
 
 
+def _within(table: Table, number: int) -> str:
+    """Return the condition that keeps the days that are asked for, partitions pruned where the table has any."""
+    usage, _ = _times(table)
+    where = f"t.{usage} >= @start_{number} AND t.{usage} < @finish_{number}"
+    return f"{where} AND t._PARTITIONTIME >= @floor_{number}" if table.by_load_time else where
+
+
 def _sums(table: Table, number: int) -> str:
     focus = table.kind == FOCUS
     usage, _ = _times(table)
@@ -243,9 +323,7 @@ def _sums(table: Table, number: int) -> str:
         amount = table.amount(google if focus else export)
         rest.append(f"IF(COUNT({amount}) = COUNT(*), SUM({amount}), NULL) AS {name}")
     rest += [f"{_unreadable(table, cost)} AS unreadable", "COUNT(*) AS row_count"]
-    where = f"t.{usage} >= @start_{number} AND t.{usage} < @finish_{number}"
-    if table.by_load_time:
-        where += f" AND t._PARTITIONTIME >= @floor_{number}"
+    where = _within(table, number)
     group = ", ".join(str(position) for position in range(1, len(keys) + 1))
     columns = ",\n  ".join(keys + rest)
     return f"SELECT\n  {columns}\nFROM {table.path} AS t\nWHERE {where}\nGROUP BY {group}"
@@ -274,7 +352,7 @@ def _credit(table: Table, kind: str) -> str:
 def _unreadable(table: Table, cost: str) -> str:
     """Return how many rows have no amount that can be added: NULL, NaN or infinite."""
     bad = f"{table.amount(cost)} IS NULL"
-    if table.columns.get("credits.amount") in _FLOATS:
+    if "credits.amount" in table.columns:
         amount = table.amount("credits.amount", "c.")
         bad += f" OR (SELECT COUNT(*) FROM UNNEST(t.credits) AS c WHERE {amount} IS NULL) > 0"
     return f"COUNTIF({bad})"

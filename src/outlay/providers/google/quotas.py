@@ -90,6 +90,8 @@ def limits(page: Quotas, ask: Ask) -> Iterator[Limit]:
 
 
 def _unit(quota: Quota) -> str:
+    if quota.metric_unit == "By":
+        return "bytes"
     said = f"{quota.metric or ''} {quota.quota_id}".lower()
     if "token" in said:
         return "tokens"

@@ -39,6 +39,7 @@ _CATEGORIES = {
     "adjustment": Category.ADJUSTMENT,
     "rounding_error": Category.ADJUSTMENT,
 }
+_STATED = frozenset(str(each) for each in Category)
 _FREQUENCIES = {
     Category.USAGE: Frequency.USAGE_BASED,
     Category.PURCHASE: Frequency.RECURRING,
@@ -167,9 +168,10 @@ def _charge(cells: Cells, period: Period, billed: Money, details: dict[str, str 
 
 
 def _category(cells: Cells) -> Category:
-    kind = cells["cost_type"]
-    if kind is None and cells["charge_category"]:
-        return Category(cells["charge_category"])
+    kind, stated = cells["cost_type"], cells["charge_category"]
+    if stated in _STATED:
+        # Google's FOCUS table says what a charge is itself, of a commitment's fee too, whose cost type is regular.
+        return Category(stated)
     category = _CATEGORIES.get((kind or "").lower())
     if category is None:
         raise ValueError(f"the cost type {kind!r} is not known")
