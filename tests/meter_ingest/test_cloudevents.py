@@ -55,6 +55,17 @@ def test_every_field_arrives() -> None:
     assert [(limit.quota, limit.basis) for limit in event.limits] == [(9, LimitBasis.HEADER)]
 
 
+def test_a_message_s_cache_is_not_lost() -> None:
+    """What Claude read from its cache and wrote to it stands beside the input, and its tier in the usage."""
+    usage = {"input_tokens": 100, "cache_read_input_tokens": 1000, "cache_creation_input_tokens": 50,
+             "output_tokens": 10, "service_tier": "priority"}  # fmt: skip
+    body = told({"provider": "anthropic", "model": "claude-a", "usage": usage}, type=cloudevents.USAGE)
+    event = cloudevents.single(body, NOW)
+    assert event.quantities == {"requests": 1, "input_tokens": 100, "cached_input_tokens": 1000,
+                                "cache_write_tokens": 50, "output_tokens": 10}  # fmt: skip
+    assert (event.context_tokens, event.service_tier) == (1150, "priority")
+
+
 @given(st.decimals(0, 10**10, places=18))
 def test_quantities_are_exact(quantity: Decimal) -> None:
     """As a number or as text, not a digit is lost."""

@@ -61,6 +61,41 @@ def test_responses_and_other_vendors_names(tmp_path: Path) -> None:
     ]
 
 
+def test_what_a_message_took_from_its_cache_stands_beside_its_input(tmp_path: Path) -> None:
+    """Claude's input holds neither cache reads nor writes, and its tier and searches stand in the usage."""
+    usage = {"input_tokens": 100, "cache_read_input_tokens": 1000, "cache_creation_input_tokens": 300,
+             "cache_creation": {"ephemeral_5m_input_tokens": 100, "ephemeral_1h_input_tokens": 200},
+             "output_tokens": 50, "output_tokens_details": {"thinking_tokens": 20},
+             "server_tool_use": {"web_search_requests": 2}, "service_tier": "batch"}  # fmt: skip
+    message = {"id": "msg_1", "type": "message", "model": "claude-a", "usage": usage, "created": CREATED}
+    unparted = {"input_tokens": 1, "cache_creation_input_tokens": 7, "cache_read_input_tokens": None,
+                "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+                "output_tokens": 2, "service_tier": "standard", "speed": "fast"}  # fmt: skip
+    events, _ = read(tmp_path, message, {**message, "id": "msg_2", "usage": unparted})
+    assert figures(events) == [
+        {"requests": 1, "input_tokens": 100, "cached_input_tokens": 1000, "cache_write_tokens": 100,
+         "cache_write_1h_tokens": 200, "output_tokens": 50, "reasoning_tokens": 20, "searches": 2},
+        {"requests": 1, "input_tokens": 1, "cache_write_tokens": 7, "output_tokens": 2},
+    ]  # fmt: skip
+    assert [(event.service_tier, event.context_tokens) for event in events] == [("batch", 1400), ("fast", 8)]
+
+
+def test_written_tokens_and_searches_of_a_response_are_counted(tmp_path: Path) -> None:
+    """Tokens written to a cache are taken out of the input that holds them; searches are billed beside the tokens."""
+    call = {"type": "web_search_call", "action": {"type": "search", "query": SAID}}
+    opened = {"type": "web_search_call", "action": {"type": "open_page"}}
+    response = {
+        "id": "resp_1", "object": "response", "created_at": CREATED, "model": "model-a",
+        "output": [call, {"type": "message", "content": SAID}, opened, call],
+        "usage": {"input_tokens": 20, "input_tokens_details": {"cached_tokens": 5, "cache_write_tokens": 4},
+                  "output_tokens": 9},
+    }  # fmt: skip
+    events, _ = read(tmp_path, response, {**response, "id": "resp_2", "output": SAID})
+    tokens = {"requests": 1, "input_tokens": 11, "cached_input_tokens": 5, "cache_write_tokens": 4, "output_tokens": 9}
+    assert figures(events) == [{**tokens, "searches": 2}, tokens]
+    assert SAID not in repr(events)
+
+
 def test_a_batch_output_file(tmp_path: Path) -> None:
     """Answers of the batch API have its tier; those that failed are not billed."""
     good = {"id": "batch_req_1", "custom_id": "mine-1", "response": {"status_code": 200, "body": PLAIN}, "error": None}

@@ -170,10 +170,10 @@ def _answered(envelope: Envelope, at: datetime | None) -> MeterEvent:
         provider=data.provider,
         connection=data.connection,
         model=data.model,
-        service_tier=tier(data.service_tier),
+        service_tier=data.tier,
         operation=data.operation_name or data.operation,
         context_tokens=data.usage.prompt,
-        quantities=data.usage.quantities(),
+        quantities=data.quantities(),
         tags=data.tags,
     )
 

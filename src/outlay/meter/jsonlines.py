@@ -1,4 +1,4 @@
-"""Read meter events out of logs: OpenAI-compatible answers, one JSON object a line; content is never kept.
+"""Read meter events out of logs: answers of the OpenAI or Claude kind, one JSON object a line; content is never kept.
 
 A line is an answer as the API gave it, a line of a batch's output file (`custom_id`, `response.body`), or a request
 with its response as proxies log them. Ids are derived from what a line says, so a file read twice is taken once.
@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from outlay.errors import ConfigError
-from outlay.meter.answers import Answer, tier, written
+from outlay.meter.answers import Answer, written
 from outlay.meter.bounds import Rejected, RejectedError, check
 from outlay.model.metering import MeterEvent
 
@@ -130,7 +130,7 @@ def _event(line: bytes | None, wish: Wish, now: datetime, twins: Counter[bytes])
         raise RejectedError(f"the line cannot be read: {says}", "line_unreadable") from None
     if answer is None or answer.usage is None:
         return None
-    quantities = answer.usage.quantities()
+    quantities = answer.quantities()
     at = answer.at or _logged_at(line) or wish.at
     if at is None:
         raise RejectedError("it does not say when it was; give the day with --day", "time_missing")
@@ -141,7 +141,7 @@ def _event(line: bytes | None, wish: Wish, now: datetime, twins: Counter[bytes])
         provider=wish.provider,
         connection=wish.connection,
         model=model,
-        service_tier=wish.service_tier or ("batch" if batched else tier(answer.service_tier)),
+        service_tier=wish.service_tier or ("batch" if batched else answer.tier),
         operation=answer.operation,
         context_tokens=answer.usage.prompt,
         quantities=quantities,
