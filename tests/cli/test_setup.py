@@ -267,6 +267,33 @@ def test_doctor_proves_each_organization_and_names_the_one_that_refuses(line: An
     assert told["organization_usage"].startswith("Renamed: ")
 
 
+@pytest.mark.parametrize(
+    ("provider", "key", "option", "code"),
+    [
+        ("supabase", "sim-supabase-full", "organizations", "organization_unseen"),
+        ("railway", "sim-railway-account", "workspace", "account_mismatch"),
+    ],
+)
+def test_doctor_finds_an_account_that_is_not_there(
+    line: Any, simulator: Simulator, provider: str, key: str, option: str, code: str
+) -> None:
+    """A list in which nothing is what the connection names is no proof, and what is asked by it stays unproven."""
+    connected(line, simulator, provider, key, **{option: "nobody"})
+    (proof,) = line.json("doctor", status=3)["connections"]
+    assert proof["state"] == "failed"
+    first, *others = proof["datasets"]
+    assert (first["state"], {each["state"] for each in others}) == (code, {"unproven"})
+    assert "nobody" in first["says"]
+
+
+def test_doctor_names_an_organization_that_is_not_there_beside_others(line: Any, simulator: Simulator) -> None:
+    """The others are proved; the one that nobody will read is told."""
+    connected(line, simulator, "supabase", "sim-supabase-full", organizations="sim-pro, nobody")
+    (proof,) = line.json("doctor")["connections"]
+    assert proof["state"] == "ok"
+    assert any("'nobody'" in warning for warning in proof["warnings"])
+
+
 def test_doctor_finds_a_revoked_key(line: Any, simulator: Simulator) -> None:
     """A key that the vendor does not know ends the connection's examination at once."""
     connected(line, simulator, "anthropic", "sim-anthropic-unknown")

@@ -13,6 +13,7 @@ from outlay.credentials import Secret, resolve
 from outlay.errors import AccessDeniedError, ConfigError, NotOfferedError, OutlayError, PermissionMissingError
 from outlay.model.facts import Name
 from outlay.model.period import Period
+from outlay.model.problem import Problem, Severity
 from outlay.sync.engine import provider_of, providers_by_id
 from outlay.sync.plan import NAMES_PERIOD, datasets_of
 from outlay.sync.sandbox import check_alone
@@ -175,6 +176,8 @@ class _Prober:
         self._settings = settings
         self._proof = proof
         self._names: dict[str, list[str]] = {}
+        self._found: list[Problem] = []
+        """What is wrong with the names that a dataset told."""
 
     async def run(self) -> None:
         """Prove every dataset the connection syncs; a refused key ends it, a missing permission does not."""
@@ -186,6 +189,7 @@ class _Prober:
             self._proof.datasets.append(proof)
             try:
                 await self._dataset(dataset, proof)
+                self._judge(proof)
             except ConfigError:
                 raise
             except OutlayError as error:
@@ -221,6 +225,15 @@ class _Prober:
         if refusal is not None:
             raise refusal
         proof.state, proof.says = "unproven", "no endpoint answers for yesterday"
+
+    def _judge(self, proof: DatasetProof) -> None:
+        """Say what is wrong with a list: one that is not the list that is meant fails, and so does all asked by it."""
+        found, self._found = self._found, []
+        for problem in found:
+            if problem.severity is Severity.FATAL:
+                proof.state, proof.says, proof.hint = problem.code, problem.says, problem.hint
+            elif problem.severity is Severity.WARNING:
+                self._proof.warnings.append(f"{problem.says}. {problem.hint}")
 
     async def _refused(
         self, dataset: Dataset, endpoint: Endpoint[Any], items: Sequence[str | None]
@@ -259,6 +272,8 @@ class _Prober:
             for fact in endpoint.facts(answer.page, answer.ask):
                 if isinstance(fact, Name) and fact.state == "active":
                     self._names.setdefault(fact.kind, []).append(fact.id)
+                elif isinstance(fact, Problem) and dataset.grain == "names":
+                    self._found.append(fact)
 
     def _period(self, dataset: Dataset) -> Period:
         if dataset.grain == "names":
