@@ -108,7 +108,7 @@ def compute(page: Report, ask: Ask) -> Iterator[Charge | Problem]:
         try:
             items = page.runs(kind)
         except msgspec.ValidationError as error:
-            yield Problem(code="payload_unreadable", says=str(error), where=kind, hint=UPDATE, period=ask.period)
+            yield Problem(code="amount_refused", says=str(error), where=kind, hint=UPDATE, period=ask.period)
             continue
         for item in items:
             if item.product.startswith("jobs/"):
