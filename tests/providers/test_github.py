@@ -216,7 +216,7 @@ def test_budgets_are_dollars_or_licences() -> None:
     assert found["b2"].covers == {"sku": "actions_linux,actions_windows", "resource": "acme-labs/api"}
     assert (found["b3"].currency, found["b3"].unit) == (None, "seats")
     assert (found["b4"].consumed, found["b4"].enforced) == (Decimal("2.5"), True)
-    assert found["b5"].covers == {"service": "Copilot", "tag:github/cost_center": "Games"}
+    assert found["b5"].covers == {"service": "Copilot", "cost_center": "Games"}
 
 
 @pytest.mark.parametrize(
@@ -229,6 +229,7 @@ def test_budgets_are_dollars_or_licences() -> None:
         ("organization", "enterprise", "acme", {"enterprise": "acme"}),
         ("organization", "repository", "api", {"resource": "acme-labs/api"}),
         ("enterprise", "cost_center", "Games", {"tag:github/cost_center": "Games"}),
+        ("organization", "cost_center", "Games", {"cost_center": "Games"}),
         ("enterprise", "multi_user_cost_center", "Games", {"multi_user_cost_center": "Games"}),
         ("enterprise", "multi_user_customer", None, {"multi_user_customer": None}),
         ("organization", "planet", "Mars", {"planet": "Mars"}),

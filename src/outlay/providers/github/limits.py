@@ -149,7 +149,7 @@ def _place(scope: str, entity: str, ask: Ask) -> dict[str, str | None]:
         return {"sub_account": entity}
     if scope == "repository" and entity:
         return {"resource": repository(entity, ask.options.get("organization"))}
-    if scope == "cost_center" and entity:
+    if scope == "cost_center" and entity and ask.options.get("enterprise"):
         return {f"tag:{COST_CENTER_TAG}": entity}
     return {scope: entity or None}
 
