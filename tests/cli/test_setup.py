@@ -335,6 +335,14 @@ def test_doctor_warns_of_a_key_that_can_write(line: Any, simulator: Simulator) -
     assert any("more than read" in warning for warning in proof["warnings"]) == kind.more_than_read
 
 
+@pytest.mark.parametrize(("begins", "told"), [("rk_test_", True), ("sk_test_", True), ("rk_live_", False)])
+def test_doctor_tells_a_sandbox_by_its_key(line: Any, simulator: Simulator, begins: str, told: bool) -> None:
+    """Invented money is told before any of it is read, whatever the datasets and the answers."""
+    connected(line, simulator, "stripe", f"{begins}fake")
+    (proof,) = line.json("doctor", status=3)["connections"]
+    assert any("sandbox" in warning for warning in proof["warnings"]) == told
+
+
 def test_doctor_sees_a_clock_that_is_wrong(line: Any, simulator: Simulator) -> None:
     """A machine whose clock is a day off is told so where the vendor states its time."""
     connected(line, simulator, "github", "sim-github-classic", organization="sim-org")

@@ -134,7 +134,11 @@ def _look_at_key(proof: Proof, provider: Provider, connection: Connection, secre
     if not kind.usable:
         says = f"the key is of the wrong kind: {kind.title}"
         proof.problems.append(AccessDeniedError(says, hint=kind.hint or provider.key_help))
-    elif kind.more_than_read:
+        return
+    if kind.sandbox:
+        says = f"the key opens a sandbox ({kind.title}), where all money is invented"
+        proof.warnings.append(f"{says}: keep it in a ledger of its own.")
+    if kind.more_than_read:
         advice = f" {kind.hint}" if kind.hint else ""
         proof.warnings.append(
             f"the key can do more than read ({kind.title}): keep it where only Outlay sees it.{advice}"
