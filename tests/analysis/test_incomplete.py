@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -11,7 +12,7 @@ from analysis.staging import NOW, charge, clock, put, put_days, usage
 from outlay.analysis import Incomplete, Query, balances, history, invoices, limits, revenue, spend, status
 from outlay.analysis import usage as used
 from outlay.model.batch import Partition
-from outlay.model.facts import Limit, LimitKind
+from outlay.model.facts import Balance, Limit, LimitKind
 from outlay.model.period import Period
 from outlay.providers import PROVIDERS
 from outlay.providers.base import Dataset
@@ -165,6 +166,23 @@ def test_a_reading_is_incomplete_when_its_last_attempt_failed_or_is_long_ago(led
     answer = limits(ledger, query, clock=clock)
     assert told(answer.incomplete) == [("a", dataset, TODAY, TODAY + timedelta(days=1), "retry_later")]
     assert len(answer.rows) == 1
+
+
+def test_what_was_entered_tells_only_what_it_is(ledger: Ledger) -> None:
+    """A balance typed in is no cost, and a cost no use: what nothing tells is unknown all the same."""
+    put(ledger, "a", "rate_limits", Period.of_day(TODAY), provider="groq")
+    put(
+        ledger,
+        "a",
+        "entered.balance.credits",
+        Period.of_day(TODAY),
+        [Balance(name="credits", unit="credits", amount=Decimal(5))],
+        provider="groq",
+    )
+    assert [gap.why for gap in spend(ledger, clock=clock).incomplete] == ["cost_unknown"]
+    put(ledger, "b", "costs", Period.of_day(TODAY), [charge(TODAY, "1")])
+    put(ledger, "b", "entered.charge.plan", Period.of_day(TODAY), [charge(TODAY, "1")])
+    assert ("b", "never_synced") in [(gap.connection, gap.why) for gap in used(ledger, clock=clock).incomplete]
 
 
 def test_what_stood_before_the_first_reading_is_unknown(ledger: Ledger) -> None:

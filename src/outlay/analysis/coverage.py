@@ -8,9 +8,10 @@ from functools import cache
 
 import msgspec
 
-from outlay.analysis import overtaken
+from outlay.analysis import typed
 from outlay.analysis.answer import Incomplete
 from outlay.analysis.query import Query
+from outlay.analysis.spans import NOT_SYNCED, Span, spans
 from outlay.clock import Clock, day_of, midnight, month_start
 from outlay.errors import OutlayError
 from outlay.model.facts import Balance, Budget, Charge, Limit, Name, Revenue, Usage
@@ -20,9 +21,7 @@ from outlay.providers import BY_ID
 from outlay.providers.base import Dataset
 from outlay.providers.differences import HINTS
 from outlay.store import Ledger
-from outlay.store.standing import Standing, moment
 
-NOT_SYNCED = "not_synced"
 NEVER_SYNCED = "never_synced"
 COST_UNKNOWN = "cost_unknown"
 """Why nothing is said of what a connection costs: its vendor states it nowhere, and nobody entered or metered it."""
@@ -48,29 +47,6 @@ _UNREAD_HINT = "It was first read on {day}, and a reading tells what stands when
 _FAILED_HINT = "Run `outlay doctor` for this connection."
 
 
-class Span(msgspec.Struct, frozen=True, kw_only=True):
-    """Neighbouring partitions of one dataset of which the same is known."""
-
-    connection: str
-    dataset: str
-    first: date
-    end: date
-    """Exclusive."""
-    last_start: datetime
-    """When the last of the partitions begins."""
-    partitions: int
-    committed: bool
-    """Whether facts of them are in the ledger at all."""
-    problem: str | None
-    """The error code of the last fetch, when that failed; facts that are there are then stale."""
-    since: datetime | None
-    """When it began to fail."""
-    checked_at: datetime | None
-    """When the vendor last confirmed one of them."""
-    unfinished: bool = False
-    """Whether they were last asked for before they were over, so that their last hours are not in the ledger."""
-
-
 class Coverage(msgspec.Struct, frozen=True):
     """Everything that is known about the partitions of the ledger, by connection and dataset, oldest span first."""
 
@@ -78,6 +54,8 @@ class Coverage(msgspec.Struct, frozen=True):
     providers: Mapping[str, str]
     """Connection to provider."""
     today: date
+    held: frozenset[tuple[str, str, type]] = frozenset()
+    """Connection, dataset and kind of the daily facts that stand in datasets no provider describes."""
 
     @classmethod
     def of(cls, ledger: Ledger, query: Query, clock: Clock) -> Coverage:
@@ -90,7 +68,8 @@ class Coverage(msgspec.Struct, frozen=True):
             # What stands apart is in no sum that it could be missing from.
             if span.dataset in named or span.dataset not in _apart(providers.get(span.connection, "")):
                 found.setdefault((span.connection, span.dataset), []).append(span)
-        return cls(found, providers, day_of(clock()))
+        strange = [name for name in found if name[1] not in _datasets(providers.get(name[0], ""))]
+        return cls(found, providers, day_of(clock()), typed.kinds(ledger, strange))
 
     @property
     def connections(self) -> frozenset[str]:
@@ -143,6 +122,13 @@ class Coverage(msgspec.Struct, frozen=True):
             if self.dataset(connection, span.dataset) and self.yields(connection, span.dataset, (kind,))
         )
 
+    def tells(self, connection: str, name: str, kinds: Sequence[type]) -> bool:
+        """Tell whether a dataset says anything of some kinds: what was entered or imported does by what it holds."""
+        asked = _DAILY.intersection(kinds)
+        if not asked or name == METERED or self.dataset(connection, name) is not None:
+            return self.yields(connection, name, kinds)
+        return any((connection, name, kind) in self.held for kind in asked)
+
     def yields(self, connection: str, name: str, kinds: Sequence[type]) -> bool:
         """Tell whether a dataset may hold facts of one of some kinds; one that is not described may hold any."""
         if name.startswith(_TERMS):
@@ -152,44 +138,6 @@ class Coverage(msgspec.Struct, frozen=True):
             derived = _derived(self.providers.get(connection, "")).get(name)
             return derived is None or derived in kinds
         return not set(kinds).isdisjoint(dataset.yields)
-
-
-def spans(ledger: Ledger, providers: Mapping[str, str]) -> Iterator[Span]:
-    """Yield what the state database knows of every partition, neighbours alike as one.
-
-    Read as plain numbers: a ledger of years holds tens of thousands of partitions, and every answer asks for them.
-    """
-    run: list[Standing] = []
-    for row in overtaken.marked(ledger.standing(), providers, NOT_SYNCED):
-        if run and (run[-1][:4] != row[:4] or run[-1].end != row.start or _unfinished(run[-1]) != _unfinished(row)):
-            yield _span(run)
-            run = []
-        run.append(row)
-    if run:
-        yield _span(run)
-
-
-def _unfinished(row: Standing) -> bool:
-    return row.committed and row.checked_at is not None and row.checked_at < row.end
-
-
-def _span(run: Sequence[Standing]) -> Span:
-    first, last = run[0], run[-1]
-    since = min((row.stale_since for row in run if row.stale_since is not None), default=None)
-    checked_at = max((row.checked_at for row in run if row.checked_at is not None), default=None)
-    return Span(
-        connection=first.connection,
-        dataset=first.dataset,
-        first=moment(first.start).date(),
-        end=(moment(last.end) - timedelta(microseconds=1)).date() + timedelta(days=1),
-        last_start=moment(last.start),
-        partitions=len(run),
-        committed=first.committed,
-        problem=first.problem,
-        since=None if since is None else moment(since),
-        checked_at=None if checked_at is None else moment(checked_at),
-        unfinished=_unfinished(first),
-    )
 
 
 def days_between(first: date, end: date) -> Iterator[date]:
@@ -392,7 +340,7 @@ def _never(query: Query, coverage: Coverage, kinds: Sequence[type], first: date,
         )
         for name, provider in coverage.providers.items()
         if name in coverage.connections and query.asked(name, provider) and _offers(provider, kinds)
-        if not any(known == name and coverage.yields(name, dataset, kinds) for known, dataset in coverage.datasets)
+        if not any(known == name and coverage.tells(name, dataset, kinds) for known, dataset in coverage.datasets)
     ]
 
 
@@ -415,7 +363,7 @@ def _costless(query: Query, coverage: Coverage, first: date, to: date) -> list[I
         and not _offers(coverage.providers[name], (Charge,))
         and not any(
             known == name
-            and coverage.yields(name, dataset, (Charge,))
+            and coverage.tells(name, dataset, (Charge,))
             and dataset not in _beyond_fee(coverage.providers[name])
             for known, dataset in coverage.datasets
         )

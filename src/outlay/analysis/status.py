@@ -10,12 +10,13 @@ from typing import Any, ClassVar
 import msgspec
 
 from outlay.analysis.answer import Answer, Listed
-from outlay.analysis.coverage import Coverage, Span, gaps_of_spend, hint_for
+from outlay.analysis.coverage import Coverage, gaps_of_spend, hint_for
 from outlay.analysis.forecast import HISTORY_DAYS, Fee, Series, month_total
 from outlay.analysis.query import CHARGES, Query
 from outlay.analysis.readings import BalanceRow, LimitRow, balance_rows, limit_rows
 from outlay.analysis.reconcile import Mismatch, mismatches
 from outlay.analysis.runout import run_outs
+from outlay.analysis.spans import Span
 from outlay.analysis.spend import spend_sql
 from outlay.clock import Clock, day_of, month_start, system_clock
 from outlay.errors import TermsMissingError
