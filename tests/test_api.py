@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -99,5 +99,7 @@ def test_a_sync_without_its_credential_is_reported(home: Path) -> None:
 
 def test_wrong_days_are_told(home: Path) -> None:
     """A day that is none is the user's mistake."""
-    with opened(home) as ledger, pytest.raises(outlay.ConfigError):
-        ledger.spend(from_="yesterday")
+    with opened(home) as ledger:
+        for day in ("yesterday", datetime(2026, 11, 2, 5, tzinfo=UTC)):
+            with pytest.raises(outlay.ConfigError):
+                ledger.spend(from_=day)

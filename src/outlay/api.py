@@ -241,7 +241,8 @@ class Ledger:
 
 
 def _day(day: Day | None) -> date | None:
-    return parse_day(day) if isinstance(day, str) else day
+    # Whoever has a moment must say which day of which zone is meant.
+    return None if day is None else parse_day(str(day))
 
 
 def _several(value: Several) -> tuple[str, ...]:
