@@ -319,6 +319,23 @@ def test_an_error_with_status_200_keeps_what_was_there(bench: Callable[..., Any]
     assert "error_in_answer" in {gap.why for gap in answer.incomplete}
 
 
+def test_series_that_are_empty_all_at_once_take_nothing_away(bench: Callable[..., Any]) -> None:
+    """Requests of yesterday do not unhappen: they stay, marked stale, and are the truth again once it is told again."""
+    one = bench(providers=("supabase",))
+    one.sync()
+    before = counts(one)
+    account(one).counts_gone = True
+    (connection,) = one.sync().connections
+    assert counts(one) == before
+    assert connection.state == "partial"
+    with one.ledger() as ledger:
+        answer = usage(ledger, Query(from_=TODAY - timedelta(days=1), to=TODAY), clock=one.clock)
+    assert ("api_counts", "series_empty") in {(gap.dataset, gap.why) for gap in answer.incomplete}
+    account(one).counts_gone = False
+    assert one.sync().connections[0].state == "ok"
+    assert counts(one) == before == true_counts(one, TODAY - timedelta(days=REACH_DAYS))
+
+
 @pytest.mark.parametrize("fault", ["rate_limit", "server_error", "cut"])
 def test_faults_that_pass_change_nothing(fault: str, bench: Callable[..., Any]) -> None:
     """A vendor that is busy or broken for a moment is asked again, and the ledger is the truth."""

@@ -9,6 +9,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from msgspec.structs import replace
+
 from outlay.errors import (
     AccessDeniedError,
     NotOfferedError,
@@ -16,7 +18,7 @@ from outlay.errors import (
     ProviderError,
     RequestRefusedError,
 )
-from outlay.model.batch import Partition
+from outlay.model.batch import LACKS, Partition
 from outlay.model.facts import Charge, Name
 from outlay.model.period import Period
 from outlay.model.problem import Problem, Severity
@@ -26,6 +28,7 @@ from outlay.sync.changed import Told, ask, remember
 from outlay.sync.check import check
 from outlay.sync.collect import Collector, Settled
 from outlay.sync.committer import Committer, new_id
+from outlay.sync.digest import digest
 from outlay.sync.follow import followed
 from outlay.sync.plan import Plan, Work, fallbacks, settled_from
 from outlay.sync.progress import Progress
@@ -152,9 +155,11 @@ class ConnectionSync:
         if lacking and (len(lacking) == len(items) or fallbacks(work.dataset, work, self._clock())):
             raise lacking[0]
         self._tell_refused(work, refused, report)
-        report.problems.extend(collector.remarks())
+        remarks = collector.remarks()
+        report.problems.extend(remarks)
         lacks = lacking[0].code if lacking else None
-        self._offer(work, fetch_id, collector, collector.finish(), report, lacks)
+        settled = [self._doubted(work, each, remarks) for each in collector.finish()]
+        self._offer(work, fetch_id, collector, settled, report, lacks)
         await self._committer.flush()
 
     def _still_lacks(self, work: Work, items: Sequence[str | None]) -> bool:
@@ -224,6 +229,17 @@ class ConnectionSync:
             self._whole.update(sound)
         changed = self._committer.offer(work.endpoint, fetch_id, report, checked, lacks)
         self._committer.keep(collector.take_payloads(partition.period for partition in changed))
+
+    def _doubted(self, work: Work, settled: Settled, remarks: Sequence[Problem]) -> Settled:
+        """Keep days that hold something from being emptied by an answer that comes with a warning: it may be broken."""
+        known = self._committer.known.get(self._partition(work, settled))
+        warning = next((each for each in remarks if each.severity is Severity.WARNING), None)
+        if warning is None or settled.facts or known is None or work.dataset.grain not in {"day", "month"}:
+            return settled
+        if known.digest.partition(LACKS)[0] == digest(()):
+            return settled
+        settled.problems.append(replace(warning, severity=Severity.FATAL, period=settled.period))
+        return settled
 
     def _heed(self, dataset: Dataset, problems: Sequence[Problem]) -> None:
         """Take a list that is not committed for one that could not be read: whoever asks by it would find nothing."""

@@ -220,6 +220,7 @@ def api_counts(ask: Ask) -> Answer:
         {"timestamp": f"{moment:%Y-%m-%dT%H:%M:%SZ}"}
         | {f"total_{name}_requests": count for name, count in zip(SERVICES, counts, strict=True)}
         for moment, counts in _hours(ask, _INTERVALS[interval or "1day"])
+        if not _account(ask).counts_gone
     ]
     return Answer(to_json({"result": rows, "error": None}))
 

@@ -76,6 +76,8 @@ class SupabaseAccount(Account):
         self.hours: Diary[Hour] = Diary(plot, self._day, doubled)
         self.diaries["requests"] = self.hours
         self.counts_broken = False
+        self.counts_gone = False
+        """Every series is empty, as where what answers swallows an error of its own."""
         """Whether the vendor answers request counts with an error that has status 200."""
 
     def _projects(self) -> list[Project]:
