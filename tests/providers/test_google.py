@@ -383,6 +383,18 @@ def test_money_whose_parts_contradict_each_other_is_none(units: str | None, nano
     assert Amount("USD", None, 1).exactly() == Decimal("0.000000001")
 
 
+def test_a_price_without_a_currency_is_no_price() -> None:
+    """What the amount is of is said by no other field: the SKU keeps its name and the rest of the list its prices."""
+    tiers = [{"listPrice": {"nanos": 300}}]
+    sku_prices = [{"rate": {"tiers": tiers, "unitInfo": {"unit": "count"}}}]
+    told = {"prices": [{"name": "skus/A/prices/USD", "currencyCode": "USD", "skuPrices": sku_prices}]}
+    page = msgspec.convert({"skus": [{"skuId": "A", "displayName": "Words"}]}, prices.NamedSkus)
+    listed = msgspec.json.decode(msgspec.json.encode(told), type=prices.SkuPrices)
+    found = list(prices.priced_skus(page, Ask("gemini_prices", WEEK, OPTIONS, NOW, followed={"-": (listed,)})))
+    assert [each.code for each in found if isinstance(each, Problem)] == ["price_unreadable"]
+    assert [each.name for each in found if isinstance(each, Name)] == ["Words"]
+
+
 def test_the_latest_price_of_a_timeline_holds() -> None:
     """A SKU whose price changed within the month costs what it costs now, by the token."""
     spans = [

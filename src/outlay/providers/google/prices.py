@@ -65,6 +65,8 @@ def _words(steps: Sequence[Step], unit: str, per: Decimal = Decimal(1)) -> str:
         amount = step.price.exactly()
         if amount < 0 or step.start < 0 or not step.start.is_finite():
             raise ValueError(f"{amount} from {step.start} on is no price")
+        if not step.price.currency_code:
+            raise ValueError(f"{amount} has no currency")
         words = f"{_plain(amount)} {step.price.currency_code} per {of}"
         parts.append(f"{words} from {_plain(step.start)} on" if step.start else words)
     return ", ".join(parts)
