@@ -48,7 +48,7 @@ _KNOWN = {
         Column("reason", "Why", keep=4),
         Column("before", "Before", _MONEY),
         Column("after", "After", _MONEY),
-        Column("batch", "Batch", table=False),
+        Column("batch", "Batch", keep=1),
         Column("supersedes", "Supersedes", table=False),
         Column("rows_before", "Rows before", _QUANTITY, keep=2),
         Column("rows_after", "Rows after", _QUANTITY, keep=2),
