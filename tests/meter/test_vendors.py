@@ -154,6 +154,7 @@ def test_gemini_refusals_name_the_quota() -> None:
     answer = seen({"error": {"code": 429, "details": [{"violations": [met]}, {"retryDelay": "18s"}]}}, status=429)
     (limit,) = google.limits(answer)
     assert (limit.quota, limit.remaining, limit.window, limit.model) == (20, 0, "1 day", "gemini-2.5-flash")
+    assert limit.name == "gemini-2.5-flash: GenerateRequestsPerDayPerProjectPerModel-FreeTier"
     assert list(google.generated(answer)) == []
 
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 from outlay.model.facts import Limit, LimitBasis, LimitKind
 from outlay.providers.completions import completions
 from outlay.providers.metering import UNCOUNTED, Counted, Metered, Metering, Seen
-from outlay.providers.ratelimits import number
+from outlay.providers.ratelimits import number, of_model
 
 SERVICE = "Gemini API"
 _REFUSED = 429
@@ -148,8 +148,9 @@ def limits(seen: Seen) -> Iterator[Limit]:
 
 def _met(met: Violation, quota: Decimal) -> Limit:
     window = "1 day" if "PerDay" in met.quota_id else "1 minute" if "PerMinute" in met.quota_id else None
+    model = met.quota_dimensions.get("model")
     return Limit(
-        name=met.quota_id or met.quota_metric,
+        name=of_model(met.quota_id or met.quota_metric, model),
         scope="project",
         kind=LimitKind.RATE,
         unit="tokens" if "token" in met.quota_metric else "requests",
@@ -157,7 +158,7 @@ def _met(met: Violation, quota: Decimal) -> Limit:
         remaining=Decimal(0),
         window=window,
         basis=LimitBasis.HEADER,
-        model=met.quota_dimensions.get("model"),
+        model=model,
     )
 
 

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from outlay.model.facts import Limit, LimitKind
 from outlay.providers.base import Ask, Cursor, Endpoint, Refusal
 from outlay.providers.google.accounts import SWITCHED_OFF
+from outlay.providers.ratelimits import of_model
 
 _HOST = "https://cloudquotas.googleapis.com"
 _SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
@@ -75,7 +76,7 @@ def limits(page: Quotas, ask: Ask) -> Iterator[Limit]:
             model = places.get("model") or places.get("base_model")
             where = "".join(f", {name} {place}" for name, place in sorted(places.items()) if place != model)
             yield Limit(
-                name=f"{quota.quota_id}{where}",
+                name=of_model(f"{quota.quota_id}{where}", model),
                 scope=f"project:{project}",
                 kind=LimitKind.RATE if quota.refresh_interval else LimitKind.QUOTA,
                 unit=_unit(quota),
