@@ -13,10 +13,11 @@ from outlay.model.basis import Basis
 from outlay.model.facts import Category, Charge, Fact, Limit, LimitKind, Name, Usage
 from outlay.model.money import total
 from outlay.model.period import Period
+from outlay.model.problem import Problem
 from outlay.providers import anthropic
 from outlay.providers.anthropic import limits as anthropic_limits
 from outlay.providers.anthropic import usage as anthropic_usage
-from outlay.providers.base import Endpoint
+from outlay.providers.base import Ask, Endpoint
 from outlay.sync.check import check
 from outlay.sync.plan import Span, plan
 from outlay.wire.refusals import Said, declared, default, error
@@ -261,3 +262,30 @@ def test_the_current_day_is_not_asked_for_alone(days: int) -> None:
     works = plan(connection, anthropic.PROVIDER, {}, NOW, Span()).works_of("costs")
     assert sum(len(work.partitions) for work in works) == days
     assert all(len(work.partitions) > 1 for work in works)
+
+
+@pytest.mark.parametrize(
+    ("refreshed", "unknown"),
+    [
+        ("2026-11-03T06:00:00Z", [4, 5]),
+        ("2026-11-04T00:00:00Z", [4, 5]),
+        ("2026-11-05T23:59:59+00:00", []),
+        ("2026-11-06T08:00:00Z", []),
+        (None, []),
+        ("soon", []),
+    ],
+)
+def test_a_day_behind_the_vendors_own_figures_is_unknown_and_not_free(
+    refreshed: str | None, unknown: list[int]
+) -> None:
+    """It was refreshed on the third: the fourth and the fifth are missing, the sixth is today and partial anyway."""
+    ask = Ask("costs", WEEK, {}, datetime(2026, 11, 6, 12, tzinfo=UTC))
+    costs = anthropic.CostAnalytics(data=[], has_more=False, data_refreshed_at=refreshed)
+    use = anthropic_usage.UsageAnalytics(data=[], has_more=False, data_refreshed_at=refreshed)
+    for found in (list(anthropic.cost_analytics(costs, ask)), list(anthropic_usage.usage_analytics(use, ask))):
+        problems = [each for each in found if isinstance(each, Problem)]
+        assert [each.period for each in problems] == [Period.of_day(date(2026, 11, day)) for day in unknown]
+        assert {each.code for each in problems} <= {"not_yet_told"}
+    assert not list(
+        anthropic.cost_analytics(anthropic.CostAnalytics([], has_more=True, data_refreshed_at=refreshed), ask)
+    )

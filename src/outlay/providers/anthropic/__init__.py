@@ -41,6 +41,7 @@ from outlay.providers.anthropic.rows import (
     UPDATE,
     Dimensions,
     day_of_row,
+    not_yet_told,
     sku,
     workspace_or_default,
 )
@@ -103,14 +104,15 @@ class CostRow(Struct, gc=False):
 
 
 class CostAnalytics(Struct, gc=False):
-    """A page of the analytics report."""
+    """A page of the analytics report; what is later than `data_refreshed_at` is not in it yet."""
 
     data: list[CostRow]
     has_more: bool
     next_page: str | None = None
+    data_refreshed_at: str | None = None
 
 
-def cost_analytics(page: CostAnalytics, _ask: Ask) -> Iterator[Charge | Problem]:
+def cost_analytics(page: CostAnalytics, ask: Ask) -> Iterator[Charge | Problem]:
     """Turn a page of daily cost rows into charges, one per row.
 
     Units:  `cost.amount` and `cost.list_amount` are cents as decimal text.
@@ -125,6 +127,8 @@ def cost_analytics(page: CostAnalytics, _ask: Ask) -> Iterator[Charge | Problem]
         yield _charge(
             period, row.group, row.group.workspace_id, row.cost.currency, row.cost.amount, row.cost.list_amount
         )
+    if not page.has_more:
+        yield from not_yet_told(page.data_refreshed_at, ask)
 
 
 def cost_report(page: CostReport, ask: Ask) -> Iterator[Charge | Problem]:

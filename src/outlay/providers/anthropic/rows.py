@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 from msgspec import Struct
 
-from outlay.model.period import Period
+from outlay.clock import day_of, midnight
+from outlay.model.period import Period, parse_time
 from outlay.model.problem import Problem
 from outlay.providers.base import Ask, Refusal
 
@@ -81,3 +83,22 @@ def day_of_row(starting_at: str, ending_at: str) -> Period | Problem:
         says=f"a row spans {period.first_day} to {period.end_day} where days were asked for",
         hint=UPDATE,
     )
+
+
+def not_yet_told(refreshed_at: str | None, ask: Ask) -> Iterator[Problem]:
+    """Yield the days that are over and that the vendor's figures, by its own word, do not reach: it has none of them.
+
+    Null: a page that does not say how far its figures reach is taken for whole. Today is partial whatever it says.
+    """
+    try:
+        reached = parse_time(refreshed_at or "")
+    except ValueError:
+        return
+    for day in ask.period.days():
+        if midnight(day) >= reached and day < day_of(ask.observed_at):
+            yield Problem(
+                code="not_yet_told",
+                says=f"Anthropic's figures reach to {reached:%Y-%m-%dT%H:%MZ}: it has none of {day} yet",
+                hint="Nothing was overwritten. Nothing to do: the next sync asks again.",
+                period=Period.of_day(day),
+            )

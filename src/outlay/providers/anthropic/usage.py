@@ -13,7 +13,16 @@ from outlay.model.facts import Usage
 from outlay.model.money import Money, exact
 from outlay.model.period import Period, parse_time
 from outlay.model.problem import Problem, Severity
-from outlay.providers.anthropic.rows import API, BETA_REFUSALS, CODE, Dimensions, day_of_row, sku, workspace_or_default
+from outlay.providers.anthropic.rows import (
+    API,
+    BETA_REFUSALS,
+    CODE,
+    Dimensions,
+    day_of_row,
+    not_yet_told,
+    sku,
+    workspace_or_default,
+)
 from outlay.providers.base import Ask, Cursor, DayText, Endpoint, IsoWindow
 
 
@@ -73,6 +82,7 @@ class UsageAnalytics(Struct, gc=False):
     data: list[UsageRow]
     has_more: bool
     next_page: str | None = None
+    data_refreshed_at: str | None = None
 
 
 class Actor(Struct, gc=False):
@@ -141,7 +151,7 @@ class CodeReport(Struct, gc=False):
     next_page: str | None = None
 
 
-def usage_analytics(page: UsageAnalytics, _ask: Ask) -> Iterator[Usage | Problem]:
+def usage_analytics(page: UsageAnalytics, ask: Ask) -> Iterator[Usage | Problem]:
     """Turn a page of daily usage rows into measurements, one per meter that moved.
 
     Units:  tokens, searches and requests as whole numbers.
@@ -154,6 +164,8 @@ def usage_analytics(page: UsageAnalytics, _ask: Ask) -> Iterator[Usage | Problem
             yield period
         else:
             yield from _usage(period, row.group, row.usage, row.group.workspace_id)
+    if not page.has_more:
+        yield from not_yet_told(page.data_refreshed_at, ask)
 
 
 def usage_report(page: UsageReport, ask: Ask) -> Iterator[Usage | Problem]:
