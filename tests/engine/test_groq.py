@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from outlay.simulator.worlds.groq import GroqAccount
+
 Make = Callable[..., Any]
 MODEL = "llama-3.3-70b-versatile"
 METERS = {"requests": "requests", "tokens_in": "input_tokens", "tokens_out": "output_tokens",
@@ -163,6 +165,30 @@ def test_a_page_for_people_is_not_taken_for_a_refusal(bench: Make) -> None:
         assert used(one, "usage_period_start::DATE, meter") == before
 
 
+@pytest.mark.parametrize("unlisted", [{"tokens_in", "prompt_cache_hits"}, set(METERS)])
+def test_a_metric_that_is_no_longer_listed_takes_nothing_away(unlisted: set[str], bench: Make) -> None:
+    """Which days the list of names looks at is not known: the samples of what it lacks are asked for all the same."""
+    one = groq(bench)
+    one.sync()
+    before = used(one, "usage_period_start::DATE, meter, model, sub_account_id")
+    account = one.world.account("groq")
+    assert isinstance(account, GroqAccount)
+    account.unlisted = frozenset(unlisted)
+    one.sync()
+    assert used(one, "usage_period_start::DATE, meter, model, sub_account_id") == before
+
+
+def test_metrics_of_names_that_nobody_knows_are_no_zero(bench: Make) -> None:
+    """A server that has metrics, and none that can be added up, leaves every day unknown."""
+    one = groq(bench)
+    account = one.world.account("groq")
+    assert isinstance(account, GroqAccount)
+    account.unlisted = frozenset(METERS)
+    report = one.sync()
+    assert {("metrics", "series_empty", "fatal"), ("usage", "request_refused", "fatal")} <= problems(report)
+    assert one.rows("SELECT count(*) FROM batches WHERE dataset = 'usage'") == [(0,)]
+
+
 def test_no_traffic_is_no_row(bench: Make) -> None:
     """A server without any known metric is told, and nothing is made up."""
     one = groq(bench, kind="key:empty")
@@ -193,8 +219,8 @@ def test_a_probe_reads_the_limits_once_a_day(bench: Make) -> None:
     assert [seen.path for seen in posts] == ["/openai/v1/chat/completions"]
     rows = one.rows('SELECT name, "window", quota, used, remaining, model, basis FROM limits ORDER BY name')
     assert rows == [
-        ("requests per day", "1 day", 14400, 30, 14370, MODEL, "header"),
-        ("tokens per minute", "1 minute", 18000, 3, 17997, MODEL, "header"),
+        (f"{MODEL}: requests per day", "1 day", 14400, 30, 14370, MODEL, "header"),
+        (f"{MODEL}: tokens per minute", "1 minute", 18000, 3, 17997, MODEL, "header"),
     ]
     assert one.leaks([], {"sim-said-this"}) == []
 
@@ -205,9 +231,9 @@ def test_a_probe_that_meets_its_limit_is_an_answer(bench: Make) -> None:
     assert one.sync().connections[0].state == "ok"
     rows = one.rows("SELECT name, quota, remaining FROM limits ORDER BY name")
     assert rows == [
-        ("requests per day", 14400, 0),
-        ("tokens per day", 100000, 2950),
-        ("tokens per minute", 18000, 17997),
+        (f"{MODEL}: requests per day", 14400, 0),
+        (f"{MODEL}: tokens per day", 100000, 2950),
+        (f"{MODEL}: tokens per minute", 18000, 17997),
     ]
 
 

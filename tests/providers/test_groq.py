@@ -159,7 +159,7 @@ def test_headers_are_limits_of_the_day_and_of_the_minute() -> None:
         ("1 day", 14400, 30, "m"),
         ("1 minute", 18000, 3, "m"),
     }
-    assert found["requests per day"].resets_at == NOW + timedelta(minutes=2, seconds=59.56)
+    assert found["m: requests per day"].resets_at == NOW + timedelta(minutes=2, seconds=59.56)
 
 
 def test_limits_without_a_header_are_read_from_a_refusal() -> None:
@@ -169,8 +169,8 @@ def test_limits_without_a_header_are_read_from_a_refusal() -> None:
     )
     for window, kind, name in (("day", "TPD", "tokens per day"), ("minute", "TPM", "tokens per minute")):
         body = {"error": {"message": words.format(window, kind), "type": "tokens", "code": "rate_limit_exceeded"}}
-        found = list(call("chat").limits(seen(body, status=429, headers=HEADERS)))
-        assert sorted(each.name for each in found) == sorted({"requests per day", "tokens per minute", name})
+        found = list(call("chat").limits(seen(body, status=429, headers=HEADERS, model="m")))
+        assert {each.name for each in found} == {"m: requests per day", "m: tokens per minute", f"m: {name}"}
     assert list(call("chat").limits(seen({"error": {"message": words}}, status=429))) == []
 
 

@@ -46,6 +46,11 @@ def number(text: str | None) -> Decimal | None:
         return None
 
 
+def of_model(name: str, model: str | None) -> str:
+    """Return a limit's name with the model it holds for: ceilings of several models are told apart by it."""
+    return name if model is None else f"{model}: {name}"
+
+
 def header_limit(
     headers: Mapping[str, str], spelling: str, observed_at: datetime, *, name: str, unit: str, scope: str,
     window: str | None = None, model: str | None = None,
@@ -56,7 +61,7 @@ def header_limit(
     if quota is None and remaining is None:
         return None
     return Limit(
-        name=name,
+        name=of_model(name, model),
         scope=scope,
         kind=LimitKind.RATE,
         unit=unit,

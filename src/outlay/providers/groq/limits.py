@@ -16,6 +16,7 @@ from msgspec import Struct
 from outlay.model.facts import Limit, LimitBasis, LimitKind
 from outlay.model.problem import Problem, Severity
 from outlay.providers.base import Ask, Endpoint, Refusal
+from outlay.providers.ratelimits import of_model
 
 PROBE = "probe"
 _WINDOWS = {"requests": "1 day", "tokens": "1 minute"}
@@ -57,7 +58,7 @@ def header_limits(headers: Mapping[str, str], observed_at: datetime, model: str 
             continue
         passes = duration(headers.get(f"x-ratelimit-reset-{unit}", ""))
         yield Limit(
-            name=f"{unit} per {window.removeprefix('1 ')}",
+            name=of_model(f"{unit} per {window.removeprefix('1 ')}", model),
             scope="organization",
             kind=LimitKind.RATE,
             unit=unit,
@@ -82,7 +83,7 @@ def said_limits(message: str, told: Iterable[Limit] = ()) -> Iterator[Limit]:
         return
     quota, used = Decimal(found["limit"]), Decimal(found["used"])
     yield Limit(
-        name=f"{unit.replace('_', ' ')} per {window.removeprefix('1 ')}",
+        name=of_model(f"{unit.replace('_', ' ')} per {window.removeprefix('1 ')}", found["model"]),
         scope="organization",
         kind=LimitKind.RATE,
         unit="seconds" if unit == "audio_seconds" else "tokens" if unit.endswith("tokens") else unit,

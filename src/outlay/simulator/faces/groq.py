@@ -43,12 +43,13 @@ def values(ask: Ask) -> Answer:
     if ask.places["label_name"] != "__name__":
         return Answer(to_json({"status": "success", "data": []}))
     kind = ask.key.kind if ask.key else ""
+    account = cast(GroqAccount, ask.account)
     names = ["up"]
     if kind != "earlier":
-        names += [*PRESENT, *_DECOYS["present"]]
+        names += [*(name for name in PRESENT if PRESENT[name] not in account.unlisted), *_DECOYS["present"]]
     if kind in {"earlier", "both"}:
         names += [*EARLIER, *_DECOYS["earlier"]]
-    if cast(GroqAccount, ask.account).plot.empty:
+    if account.plot.empty:
         names = []
     return Answer(to_json({"status": "success", "data": sorted(names)}))
 
