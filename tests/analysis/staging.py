@@ -50,10 +50,11 @@ def put(
     *,
     provider: str = "openai",
     account_id: str | None = "org-1",
+    observed_at: datetime = NOW,
 ) -> None:
     """Commit one partition."""
     account = Account(connection=connection, provider=provider, account_id=account_id)
-    ledger.commit(account, [_batch(account, dataset, period, facts)])
+    ledger.commit(account, [_batch(account, dataset, period, facts, observed_at)])
 
 
 def put_days(
@@ -70,7 +71,7 @@ def put_days(
     ledger.commit(account, [_batch(account, dataset, Period.of_day(day), of_day) for day, of_day in facts.items()])
 
 
-def _batch(account: Account, dataset: str, period: Period, facts: Sequence[Fact]) -> Batch:
+def _batch(account: Account, dataset: str, period: Period, facts: Sequence[Fact], observed_at: datetime = NOW) -> Batch:
     number = next(_ids)
     return Batch(
         batch_id=f"b{number:06d}",
@@ -79,6 +80,6 @@ def _batch(account: Account, dataset: str, period: Period, facts: Sequence[Fact]
         endpoint=dataset,
         fetch_id=None,
         digest=f"d{number:06d}",
-        observed_at=NOW,
+        observed_at=observed_at,
         facts=tuple(facts),
     )

@@ -35,6 +35,9 @@ class Mismatch(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.dataset} {self.period[0]} to {self.period[1]}{service}, {self.column}"
 
 
+_COMPARABLE = """
+    (period_end > ? OR observed_at >= period_end OR partition_end - partition_start >= period_end - period_start)
+"""
 _SQL = """
     WITH said AS (
         SELECT connection, statement_dataset AS dataset, service_name, period_start, period_end, currency,
@@ -62,12 +65,14 @@ _SQL = """
 def mismatches(ledger: Ledger, query: Query, clock: Clock) -> tuple[Mismatch, ...]:
     """Return the stated totals of a period that the charges do not add up to.
 
-    Null: a stated list cost is not compared where the list cost of a charge is unknown.
+    Null: a stated list cost is not compared where the list cost of a charge is unknown, nor a total so far of a period
+          that was not over when it was last read and is now: what came after it is in the charges alone.
     Order: by connection and dataset.
     """
     first, to = query.period(clock)
     condition = Condition.none()
     condition.add("period_start < ? AND period_end > ?", midnight(to), midnight(first))
+    condition.add(_COMPARABLE, clock())
     if query.connections:
         condition.add_choice("connection", [], query.connections)
     sql = _SQL.format(condition=condition.sql, billed=Basis.BILLED)
