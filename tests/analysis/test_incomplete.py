@@ -214,3 +214,17 @@ def test_a_vendor_that_states_no_cost_is_no_zero(ledger: Ledger) -> None:
     assert history(ledger, clock=clock).incomplete == ()
     put_days(ledger, "a", "entered.charge", {TODAY: [charge(TODAY, "1")]}, provider="groq")
     assert spend(ledger, clock=clock).incomplete == ()
+
+
+def test_a_report_of_nothing_is_no_cost_of_an_account_that_is_billed_otherwise(ledger: Ledger) -> None:
+    """An empty report of cost beside use in credits leaves the cost unknown; without any use it is nothing."""
+    days = [date(2026, 11, 1) + timedelta(days=offset) for offset in range((TODAY - date(2026, 11, 1)).days)]
+    put_days(ledger, "a", "costs", {day: [] for day in days}, provider="elevenlabs")
+    put_days(ledger, "a", "usage", {day: [] for day in days}, provider="elevenlabs")
+    assert spend(ledger, clock=clock).incomplete == ()
+    put_days(ledger, "a", "usage", {days[3]: [usage(days[3], "40", meter="credits")]}, provider="elevenlabs")
+    assert told(spend(ledger, clock=clock).incomplete) == [
+        ("a", "*", days[0], TODAY + timedelta(days=1), "cost_unknown")
+    ]
+    put_days(ledger, "a", "costs", {days[3]: [charge(days[3], "1")]}, provider="elevenlabs")
+    assert spend(ledger, clock=clock).incomplete == ()

@@ -56,12 +56,15 @@ class Coverage(msgspec.Struct, frozen=True):
     today: date
     held: frozenset[tuple[str, str, type]] = frozenset()
     """Connection, dataset and kind of the daily facts that stand in datasets no provider describes."""
+    filled: frozenset[tuple[str, str]] = frozenset()
+    """Connection and dataset of what has ever held anything."""
 
     @classmethod
     def of(cls, ledger: Ledger, query: Query, clock: Clock) -> Coverage:
         """Return what a ledger knows at this moment."""
-        held = dict(ledger.query("SELECT DISTINCT connection, provider FROM batches").rows)
-        providers = {**query.configured, **held}
+        batches = ledger.query('SELECT connection, provider, dataset, max("rows") FROM batches GROUP BY ALL').rows
+        providers = {**query.configured, **{connection: provider for connection, provider, _, _ in batches}}
+        filled = frozenset((connection, dataset) for connection, _, dataset, most in batches if most)
         named = {value for name, value in query.where if name == "dataset"}
         found: dict[tuple[str, str], list[Span]] = {}
         for span in spans(ledger, providers):
@@ -69,7 +72,7 @@ class Coverage(msgspec.Struct, frozen=True):
             if span.dataset in named or span.dataset not in _apart(providers.get(span.connection, "")):
                 found.setdefault((span.connection, span.dataset), []).append(span)
         strange = [name for name in found if name[1] not in _datasets(providers.get(name[0], ""))]
-        return cls(found, providers, day_of(clock()), typed.kinds(ledger, strange))
+        return cls(found, providers, day_of(clock()), typed.kinds(ledger, strange), filled)
 
     @property
     def connections(self) -> frozenset[str]:
@@ -128,6 +131,18 @@ class Coverage(msgspec.Struct, frozen=True):
         if not asked or name == METERED or self.dataset(connection, name) is not None:
             return self.yields(connection, name, kinds)
         return any((connection, name, kind) in self.held for kind in asked)
+
+    def states_cost(self, connection: str, name: str) -> bool:
+        """Tell whether a dataset tells what a connection costs.
+
+        What comes on top of a fee is no more than a part of it, and an account that is billed in another way has
+        nothing here and yet a cost.
+        """
+        if not self.tells(connection, name, (Charge,)) or name in _beyond_fee(self.providers.get(connection, "")):
+            return False
+        dataset = self.dataset(connection, name)
+        other = dataset.else_in if dataset is not None else ""
+        return (connection, name) in self.filled or (connection, other) not in self.filled
 
     def yields(self, connection: str, name: str, kinds: Sequence[type]) -> bool:
         """Tell whether a dataset may hold facts of one of some kinds; one that is not described may hold any."""
@@ -345,10 +360,7 @@ def _never(query: Query, coverage: Coverage, kinds: Sequence[type], first: date,
 
 
 def _costless(query: Query, coverage: Coverage, first: date, to: date) -> list[Incomplete]:
-    """Name the connections whose vendor need not state a cost, while nothing in the ledger does.
-
-    What comes on top of a fee is no more than a part: without the fee it is not what the connection costs.
-    """
+    """Name the connections whose vendor need not state a cost, while nothing in the ledger does."""
     return [
         Incomplete(
             connection=name,
@@ -361,12 +373,7 @@ def _costless(query: Query, coverage: Coverage, first: date, to: date) -> list[I
         if query.asked(name, coverage.providers.get(name, ""))
         and coverage.providers.get(name) in BY_ID
         and not _offers(coverage.providers[name], (Charge,))
-        and not any(
-            known == name
-            and coverage.tells(name, dataset, (Charge,))
-            and dataset not in _beyond_fee(coverage.providers[name])
-            for known, dataset in coverage.datasets
-        )
+        and not any(known == name and coverage.states_cost(name, dataset) for known, dataset in coverage.datasets)
     ]
 
 

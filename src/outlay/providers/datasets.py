@@ -219,6 +219,9 @@ class Dataset(Struct, frozen=True, eq=False):
     """How long names or a reading are not asked for again, where the vendor wants them asked for rarely."""
     optional: bool = False
     """An account may well lack it: that it is not offered is then a note, even where it would yield charges."""
+    else_in: str = ""
+    """The dataset that tells the use of an account which is billed in another way: where that one holds something and
+    this one has never held anything, nothing of it is not a cost of nothing."""
     changes: Changes | None = None
     """Asks the first endpoint's host, before anything is fetched, which days have changed since the last sync: they are
     fetched again beside those that are due."""

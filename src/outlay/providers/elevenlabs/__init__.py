@@ -88,7 +88,7 @@ PROVIDER = Provider(
         Dataset("members", "Members", (Name,), (MEMBERS,), grain="names", order=0),
         Dataset(
             "costs", "Daily cost, where billed by cost", (Charge,), (COST_USAGE,), horizon_days=7, repeats="add",
-            optional=True,
+            optional=True, else_in="usage",
             when=lambda options: options.get("billing") != "credits",
         ),
         Dataset(
