@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
+from outlay.analysis import Query, spend
 from outlay.analysis.budgets import budgets
 from outlay.analysis.readings import limits
+from outlay.errors import Exit
 from outlay.model.problem import Severity
 from outlay.simulator.google_key import service_account_key
 from outlay.sync.plan import Span
+from outlay.sync.replay import replay
 
 Make = Callable[..., Any]
 TODAY = date(2026, 11, 22)
@@ -34,7 +37,7 @@ def made(make: Make, seed: int = 3, kind: str = "reader", label: str = "", **fie
 
 def problems(report: Any, *severities: Severity) -> dict[str, set[str]]:
     """Return the codes of each dataset's problems, those that are more than a note."""
-    wanted = severities or (Severity.FATAL, Severity.WARNING)
+    wanted = severities or (Severity.FATAL, Severity.LACKING, Severity.WARNING)
     [connection] = report.connections
     found = {
         each.dataset: {one.code for one in each.problems if one.severity in wanted} for each in connection.datasets
@@ -232,6 +235,28 @@ def test_an_export_that_has_not_begun_is_not_no_cost(bench: Make) -> None:
     assert problems(report)["costs"] == {"not_offered"}
     with one.ledger() as ledger:
         assert [each for each in ledger.committed("google") if each.dataset == "costs"] == []
+
+
+def test_days_before_the_export_began_are_not_known(bench: Make) -> None:
+    """What an export holds nothing of is missing from answers, is no failure, and is not read over and over."""
+    one = made(bench, days=6)
+    begun = one.world.account("google").plot.first_day
+    one.changes["google"] |= {"since": begun - timedelta(days=30)}
+    report = one.sync()
+    assert report.exit is Exit.DONE
+    assert problems(report)["costs"] == {"not_exported"}
+    first = min(key[0] for key in charges(one))
+    asked = Query(from_=begun - timedelta(days=30), to=TODAY, configured={"google": "google"})
+    with one.ledger() as ledger:
+        (gap,) = spend(ledger, asked, clock=one.clock).incomplete
+    assert (gap.connection, gap.dataset, gap.why) == ("google", "costs", "not_exported")
+    assert gap.period == (begun - timedelta(days=30), min(first, begun))
+    [costs] = [each for each in one.sync().connections[0].datasets if each.dataset == "costs"]
+    assert costs.partitions <= 2
+    assert {str(each.severity) for each in costs.problems} <= {"note"}
+    with one.ledger() as ledger:
+        assert replay(one.config(), ledger, clock=one.clock).exit is Exit.DONE
+        assert spend(ledger, asked, clock=one.clock).incomplete == (gap,)
 
 
 def test_part_of_the_days(bench: Make) -> None:

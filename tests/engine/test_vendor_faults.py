@@ -328,7 +328,7 @@ def test_one_of_several_that_is_not_found_makes_no_whole_of_the_others(bench: Ma
     one.simulator.faults.add("server_error", status=404, path=f"*organizations/{SHUT}/*", times="forever")
     report = one.sync()
     assert report.exit is Exit.PROVIDER
-    assert set(problems(report, "huggingface")) == {"not_offered"}
+    assert set(problems(report, "huggingface")) == {"permission_missing"}
     assert HUGGINGFACE.days(one) == HUGGINGFACE.truth(one)
     assert len(HUGGINGFACE.stale(one)) == one.days + 1
     one.changes = {}

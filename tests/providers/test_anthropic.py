@@ -13,7 +13,7 @@ from outlay.model.basis import Basis
 from outlay.model.facts import Category, Charge, Fact, Limit, LimitKind, Name, Usage
 from outlay.model.money import total
 from outlay.model.period import Period
-from outlay.model.problem import Problem
+from outlay.model.problem import Problem, Severity
 from outlay.providers import anthropic
 from outlay.providers.anthropic import limits as anthropic_limits
 from outlay.providers.anthropic import usage as anthropic_usage
@@ -285,7 +285,7 @@ def test_a_day_behind_the_vendors_own_figures_is_unknown_and_not_free(
     for found in (list(anthropic.cost_analytics(costs, ask)), list(anthropic_usage.usage_analytics(use, ask))):
         problems = [each for each in found if isinstance(each, Problem)]
         assert [each.period for each in problems] == [Period.of_day(date(2026, 11, day)) for day in unknown]
-        assert {each.code for each in problems} <= {"not_yet_told"}
+        assert {(each.code, each.severity) for each in problems} <= {("not_yet_told", Severity.LACKING)}
     assert not list(
         anthropic.cost_analytics(anthropic.CostAnalytics([], has_more=True, data_refreshed_at=refreshed), ask)
     )

@@ -16,6 +16,7 @@ from outlay.clock import Clock, day_of, midnight, month_start
 from outlay.errors import OutlayError
 from outlay.model.facts import Balance, Budget, Charge, Limit, Name, Revenue, Usage
 from outlay.model.metering import LACKING, METERED
+from outlay.model.problem import UNTOLD
 from outlay.model.terms import ENTRY
 from outlay.providers import BY_ID
 from outlay.providers.base import Dataset
@@ -397,7 +398,7 @@ def hint_for(code: str, connection: str) -> str:
 
 
 def _hints() -> dict[str, str]:
-    found, waiting = {**HINTS, **LACKING}, [OutlayError]
+    found, waiting = {**HINTS, **LACKING, **UNTOLD}, [OutlayError]
     while waiting:
         error = waiting.pop()
         found[error.code] = error.default_hint

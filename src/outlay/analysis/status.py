@@ -23,6 +23,7 @@ from outlay.errors import TermsMissingError
 from outlay.model.basis import Basis
 from outlay.model.facts import Charge, Frequency
 from outlay.model.metering import LACKING
+from outlay.model.problem import UNTOLD
 from outlay.providers.differences import HINTS as UNREAD
 from outlay.store import Ledger
 
@@ -254,7 +255,7 @@ def _checked_at(spans: Sequence[Span]) -> datetime | None:
     return max((span.checked_at for span in spans if span.checked_at), default=None)
 
 
-_NEVER_OLD = frozenset((*LACKING, *UNREAD, TermsMissingError.code))
+_NEVER_OLD = frozenset((*LACKING, *UNREAD, *UNTOLD, TermsMissingError.code))
 """Reasons for which something is unknown though no vendor was asked in vain: nothing that is shown is old."""
 
 
@@ -285,6 +286,8 @@ def _says(problem: str, count: int) -> str:
         return f"the cost of {count} day{'s' if count > 1 else ''} is not whole"
     if problem == TermsMissingError.code:
         return f"the fees of {count} day{'s' if count > 1 else ''} are unknown"
+    if problem in UNTOLD:
+        return f"of {count} day{'s' if count > 1 else ''} the vendor tells nothing more"
     if problem in UNREAD:
         return f"{count} day{'s' if count > 1 else ''} cannot be told from the counter's readings"
     return f"{count} partition{'s' if count > 1 else ''} could not be fetched"

@@ -14,10 +14,21 @@ class Severity(enum.StrEnum):
 
     FATAL = "fatal"
     """The partition is not committed; what was there stays and is marked stale."""
+    LACKING = "lacking"
+    """The partition is committed as far as it goes, and answers say that it is no whole: the vendor has no more."""
     WARNING = "warning"
     """The partition is committed and the problem is reported beside it."""
     NOTE = "note"
     """Worth knowing; nothing is wrong."""
+
+
+NOT_EXPORTED, NOT_YET_TOLD = "not_exported", "not_yet_told"
+UNTOLD = {
+    NOT_EXPORTED: "What was not exported is not made up for. Set `since` on the connection to the first exported day; "
+    "`outlay enter` takes the cost you know of earlier ones.",
+    NOT_YET_TOLD: "The vendor's figures do not reach that far yet: the next sync asks again.",
+}
+"""Why a vendor has no more of a partition than what is committed, by code, and what to do."""
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):

@@ -64,7 +64,8 @@ class Committer:
 
         A partition with a fatal problem is not taken: what was there stays and is marked stale. So is one of which a
         part was refused, `lacks` being the code of the refusal, where the whole of it is there from before; else what
-        came of it is taken and marked as no whole.
+        came of it is taken and marked as no whole. What the vendor itself has no more of is taken so too, unless all
+        of what is there would go.
         """
         changed = []
         broken: dict[str, list[Partition]] = {}
@@ -72,14 +73,15 @@ class Committer:
             report.tell(result.problems)
             fatal = next((p.code for p in result.problems if p.severity is Severity.FATAL), None)
             before = self._known.get(partition)
-            if lacks and before is not None and before.lacks is None:
-                fatal = fatal or lacks
+            untold = next((p.code for p in result.problems if p.severity is Severity.LACKING), None)
+            if before is not None and before.lacks is None and (lacks or (untold and _emptied(before, result))):
+                fatal = fatal or lacks or untold
             if fatal:
                 broken.setdefault(fatal, []).append(partition)
                 continue
             report.fetched += 1
             report.facts += len(result.facts)
-            seal = digest(result.facts, lacks)
+            seal = digest(result.facts, lacks or untold)
             if before is not None and before.digest == seal:
                 report.unchanged += 1
                 self._confirmed.append(partition)
@@ -145,3 +147,7 @@ class Committer:
             observed_at=now,
             facts=result.facts,
         )
+
+
+def _emptied(before: Committed, result: Checked) -> bool:
+    return not result.facts and before.digest != digest(())

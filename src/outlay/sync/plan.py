@@ -174,7 +174,7 @@ def _due(
             known is None
             or again
             or dataset.grain in {"names", "reading"}
-            or known.stale_since is not None
+            or (known.stale_since is not None and not _told_whole(dataset, known))
             # Checked in the future: the clock was wrong then, and the day may have been too young to be settled.
             or known.checked_at > now
             or known.checked_at < settled_from(dataset, period)
@@ -186,6 +186,11 @@ def _due(
 def _kept(dataset: Dataset, known: Committed, now: datetime) -> bool:
     """Tell whether what is known is fresh enough for a vendor that wants to be asked rarely."""
     return known.stale_since is None and now - timedelta(hours=dataset.keep_hours) < known.checked_at <= now
+
+
+def _told_whole(dataset: Dataset, known: Committed) -> bool:
+    """Tell whether a partition lacks what the vendor has not: one that says what has changed will say so of it too."""
+    return dataset.changes is not None and known.problem is not None and known.problem == known.lacks
 
 
 def settled_from(dataset: Dataset, period: Period) -> datetime:

@@ -10,7 +10,7 @@ from outlay.clock import Clock, system_clock
 from outlay.config import Config
 from outlay.errors import LedgerBusyError, PayloadError
 from outlay.model.batch import Account, Batch, Committed, Payload
-from outlay.model.problem import Problem, Severity
+from outlay.model.problem import UNTOLD, Problem, Severity
 from outlay.providers.base import Ask, Dataset, Endpoint, Provider
 from outlay.store import Ledger
 from outlay.sync.check import check
@@ -115,7 +115,9 @@ class _Replay:
             return
         report.fetched += 1
         report.facts += len(result.facts)
-        seal = digest(result.facts, before.lacks)
+        untold = next((problem.code for problem in problems if problem.severity is Severity.LACKING), None)
+        refused = None if before.lacks in UNTOLD else before.lacks
+        seal = digest(result.facts, refused or untold)
         if seal == before.digest:
             report.unchanged += 1
             return

@@ -12,6 +12,7 @@ from outlay.cli.output import Column, Kind, Sheet, show
 from outlay.cli.params import DAY, check_connections, connections_argument, open_ledger
 from outlay.cli.settings import Settings, pass_settings
 from outlay.errors import AccessDeniedError, ConfigError, NotOfferedError, PermissionMissingError, UnreachableError
+from outlay.model.problem import Severity
 
 if TYPE_CHECKING:
     from outlay.config import Config
@@ -147,7 +148,7 @@ def _alike(lacking: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(groups.values())
 
 
-_SEVERITIES = ("fatal", "warning", "note")
+_SEVERITIES = tuple(severity.value for severity in Severity)
 
 
 def _lack(connection: str, dataset: str | None, problem: dict[str, Any]) -> dict[str, Any]:

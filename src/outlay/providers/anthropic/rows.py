@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from outlay.clock import day_of, midnight
 from outlay.model.period import Period, parse_time
-from outlay.model.problem import Problem
+from outlay.model.problem import NOT_YET_TOLD, UNTOLD, Problem, Severity
 from outlay.providers.base import Ask, Refusal
 
 API = "Claude API"
@@ -86,7 +86,7 @@ def day_of_row(starting_at: str, ending_at: str) -> Period | Problem:
 
 
 def not_yet_told(refreshed_at: str | None, ask: Ask) -> Iterator[Problem]:
-    """Yield the days that are over and that the vendor's figures, by its own word, do not reach: it has none of them.
+    """Yield the days that are over and that the vendor's figures, by its own word, do not reach: there may be more.
 
     Null: a page that does not say how far its figures reach is taken for whole. Today is partial whatever it says.
     """
@@ -97,8 +97,9 @@ def not_yet_told(refreshed_at: str | None, ask: Ask) -> Iterator[Problem]:
     for day in ask.period.days():
         if midnight(day) >= reached and day < day_of(ask.observed_at):
             yield Problem(
-                code="not_yet_told",
-                says=f"Anthropic's figures reach to {reached:%Y-%m-%dT%H:%MZ}: it has none of {day} yet",
-                hint="Nothing was overwritten. Nothing to do: the next sync asks again.",
+                code=NOT_YET_TOLD,
+                says=f"Anthropic's figures reach to {reached:%Y-%m-%dT%H:%MZ}: {day} is not whole",
+                hint=UNTOLD[NOT_YET_TOLD],
+                severity=Severity.LACKING,
                 period=Period.of_day(day),
             )

@@ -8,7 +8,7 @@ added as BIGNUMERIC: no binary rounding gets into a sum. Rows that cannot be rea
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -249,7 +249,7 @@ def _fuller(standard: Table, detailed: Table, lines: Mapping[tuple[str, date], i
     ]
 
 
-def costs(spans: Iterable[Span], period: Period) -> tuple[str, dict[str, datetime]]:
+def costs(spans: Sequence[Span], period: Period) -> tuple[str, dict[str, datetime]]:
     """Return the statement that sums the days of a period, oldest first, with its parameters; "" where there is none.
 
     Whole days are summed whatever their export time, so that what came late is in.
@@ -264,7 +264,48 @@ def costs(spans: Iterable[Span], period: Period) -> tuple[str, dict[str, datetim
             if table.by_load_time:
                 given[f"floor_{number}"] = start - PARTITION_SLACK
             parts.append(_sums(table, number))
+    parts += _begins(spans, period) if parts else ()
     return ("\nUNION ALL\n".join(parts) + "\nORDER BY usage_day" if parts else ""), given
+
+
+def _begins(spans: Sequence[Span], period: Period) -> Iterator[str]:
+    """Yield a row for each account that tells how many of the first days its tables do not reach.
+
+    What was before an export was switched on is not filled in, but for a month or two in some places: without a row, a
+    day before is not known. Such a row has a `row_count` of 0, comes first, and counts its days as `unreadable`.
+    """
+    accounts: dict[str, list[tuple[int, Table]]] = {}
+    for number, (table, first, end) in enumerate(spans):
+        if (first is None or midnight(first) < period.end) and (end is None or period.start < midnight(end)):
+            accounts.setdefault(table.account, []).append((number, table))
+    for account, tables in sorted(accounts.items()):
+        made = [table.created for _, table in tables]
+        created = min(day for day in made if day) if all(made) else None
+        if created is None or midnight(created) <= period.start:
+            continue
+        days = "\nUNION ALL\n".join(
+            f"SELECT DATE(t.{_times(table)[0]}) AS held FROM {table.path} AS t WHERE {_within(table, number)}"
+            for number, table in tables
+        )
+        begins, ends = f"DATE '{min(created, period.end_day)}'", f"DATE '{period.end_day}'"
+        known = {
+            "usage_day": f"'{period.first_day}'",
+            "source": f"'{tables[0][1].kind}'",
+            "billing_account_id": f"'{account}'",
+            "unreadable": f"DATE_DIFF(IF(COUNT(*) = 0, {ends}, LEAST({begins}, MIN(d.held))),"
+            f" DATE '{period.first_day}', DAY)",
+            "row_count": "0",
+        }
+        numbers = ("gross", *(name for name, _, _ in _SUMS))
+        columns = ",\n  ".join(
+            f"{known.get(name) or _nothing(numeric=name in numbers or name.startswith('credit_'))} AS {name}"
+            for name in COLUMNS
+        )
+        yield f"SELECT\n  {columns}\nFROM (\n{days}\n) AS d"
+
+
+def _nothing(*, numeric: bool) -> str:
+    return f"CAST(NULL AS {'BIGNUMERIC' if numeric else 'STRING'})"
 
 
 def changes(spans: Iterable[Span], period: Period, marks: Mapping[str, int]) -> tuple[str, dict[str, datetime]]:

@@ -7,7 +7,7 @@ and stand as credits of their own beside it. Both together are exactly cost plus
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
 
 import msgspec
@@ -15,7 +15,7 @@ import msgspec
 from outlay.model.facts import Category, Charge, Frequency, Usage
 from outlay.model.money import Money, exact, plus
 from outlay.model.period import Period
-from outlay.model.problem import Problem, Severity
+from outlay.model.problem import NOT_EXPORTED, UNTOLD, Problem, Severity
 from outlay.model.units import UNITS
 from outlay.providers.base import Ask
 from outlay.providers.google import gemini
@@ -69,6 +69,9 @@ def charges(page: Result, ask: Ask) -> Iterator[Charge | Usage | Problem]:
     credited = False
     for row in page.rows:
         cells = dict(zip(COLUMNS, (cell.v for cell in row.f), strict=True))
+        if cells["row_count"] == "0":
+            yield from _unexported(cells)
+            continue
         credited |= cells["source"] == FOCUS and any(cells[f"credit_{kind.lower()}"] for kind in _CREDITS)
         period = Period.of_day(date.fromisoformat(cells["usage_day"] or ""))
         try:
@@ -87,6 +90,20 @@ def charges(page: Result, ask: Ask) -> Iterator[Charge | Usage | Problem]:
             "the credits that stand beside them are shown and not added",
             hint="Name the dataset of the detailed export: there costs and credits add up to the net.",
             severity=Severity.NOTE,
+        )
+
+
+def _unexported(cells: Cells) -> Iterator[Problem]:
+    """Yield the days before an account's export begins: nothing in it of a day does not say the day cost nothing."""
+    first, days = date.fromisoformat(cells["usage_day"] or ""), int(cells["unreadable"] or 0)
+    begin = first + timedelta(days=days)
+    for number in range(days):
+        yield Problem(
+            code=NOT_EXPORTED,
+            says=f"the export of billing account {cells['billing_account_id']} holds nothing before {begin}",
+            hint=UNTOLD[NOT_EXPORTED],
+            severity=Severity.LACKING,
+            period=Period.of_day(first + timedelta(days=number)),
         )
 
 

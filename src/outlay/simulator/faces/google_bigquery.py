@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from outlay.clock import midnight
 from outlay.simulator.faces.base import Answer, Ask, Refusal, seal, to_json, unseal
 from outlay.simulator.faces.google_engine import (
     DATASET,
@@ -334,7 +335,7 @@ def table(ask: Ask) -> Answer:
         raise Refusal(404, f"Not found: Table {PROJECT}:{place}.{name}", reason="notFound")
     kind, key = found
     rows = len(list(account.rows(key)))
-    made = str(int(ask.now.timestamp() * 1000) - 86_400_000)
+    made = str(int(midnight(account.plot.first_day).timestamp() * 1000))
     body = _table(place, name, kind) | {"schema": {"fields": fields_of(account, kind)}, "location": LOCATION,
                                         "numRows": str(rows), "numBytes": str(rows * 900), "creationTime": made,
                                         "lastModifiedTime": made}  # fmt: skip
