@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from outlay.model.facts import Balance, Charge, Revenue
+from outlay.model.facts import NO_END, Balance, Charge, Revenue
 from outlay.model.money import total
 from outlay.model.period import Period
 from outlay.model.problem import Problem
@@ -129,7 +129,7 @@ def test_money_that_is_part_of_other_money_is_no_balance() -> None:
     held = [{"amount": 100, "currency": "usd"}]
     body = json.dumps({"available": held, "pending": [], "instant_available": held}).encode()
     found = list(balance(msgspec.json.decode(body, type=Funds), ASK))
-    assert found == [Balance(name="available", amount=Decimal(1), currency="USD")]
+    assert found == [Balance(name="available", amount=Decimal(1), currency="USD", details={**NO_END})]
     assert BALANCE.window.days_max == 1
 
 

@@ -45,7 +45,7 @@ _LEFT_OUT_HINT = (
 )
 _NOTHING_HINT = "The ledger holds nothing that this question asks for: run `outlay sync`."
 _UNREAD_HINT = "It was first read on {day}, and a reading tells what stands when it is taken: ask for a later day."
-_FAILED_HINT = "Run `outlay doctor` for this connection."
+_FAILED_HINT = "Run `outlay sync {connection}`: it asks again, and says what was wrong and what to do."
 
 
 class Coverage(msgspec.Struct, frozen=True):
@@ -394,7 +394,7 @@ def hint_for(code: str, connection: str) -> str:
     """Return what to do about a reason days are missing for."""
     if code == NOT_SYNCED:
         return _NOT_SYNCED_HINT.format(connection=connection)
-    return _hints().get(code, _FAILED_HINT)
+    return _hints().get(code, _FAILED_HINT.format(connection=connection))
 
 
 def _hints() -> dict[str, str]:

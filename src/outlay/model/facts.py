@@ -164,7 +164,7 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
 
 
 NO_END = {"runsOut": "unknown"}
-"""A detail of balances of which the vendor does not say whether they are left or owed: no end of them is foreseen."""
+"""A detail of balances that nothing is taken from by use, or whose sign is unclear: no end of them is foreseen."""
 
 
 class Balance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

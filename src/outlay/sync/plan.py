@@ -15,6 +15,7 @@ from outlay.config import Connection
 from outlay.errors import ConfigError
 from outlay.model.batch import Committed, Partition
 from outlay.model.period import Period
+from outlay.model.problem import UNTOLD
 from outlay.providers.base import Dataset, Endpoint, Provider
 from outlay.wire.windows import split
 
@@ -174,7 +175,7 @@ def _due(
             known is None
             or again
             or dataset.grain in {"names", "reading"}
-            or (known.stale_since is not None and not _told_whole(dataset, known))
+            or (known.stale_since is not None and not _told_whole(known))
             # Checked in the future: the clock was wrong then, and the day may have been too young to be settled.
             or known.checked_at > now
             or known.checked_at < settled_from(dataset, period)
@@ -188,9 +189,9 @@ def _kept(dataset: Dataset, known: Committed, now: datetime) -> bool:
     return known.stale_since is None and now - timedelta(hours=dataset.keep_hours) < known.checked_at <= now
 
 
-def _told_whole(dataset: Dataset, known: Committed) -> bool:
-    """Tell whether a partition lacks what the vendor has not: one that says what has changed will say so of it too."""
-    return dataset.changes is not None and known.problem is not None and known.problem == known.lacks
+def _told_whole(known: Committed) -> bool:
+    """Tell whether all that a partition lacks is what the vendor has not: it is asked for as long as any other."""
+    return known.lacks in UNTOLD and known.problem == known.lacks
 
 
 def settled_from(dataset: Dataset, period: Period) -> datetime:

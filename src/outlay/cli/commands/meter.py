@@ -139,7 +139,7 @@ def import_(
     service_tier: str | None,
     preview: bool,
 ) -> None:
-    """Take in a log of OpenAI-compatible answers, one JSON object a line; their content is never kept.
+    """Take in a log of answers, OpenAI-compatible or Claude's, one JSON object a line; their content is never kept.
 
     Lines are answers, a batch's output file, or requests with their responses. A file taken in twice is taken once.
     Do not import the log of calls that Outlay meters already: they would count twice.

@@ -22,7 +22,7 @@ from decimal import Decimal
 
 from msgspec import Struct, field
 
-from outlay.model.facts import Balance
+from outlay.model.facts import NO_END, Balance
 from outlay.model.problem import Problem
 from outlay.providers.base import Ask, Bearer, Dataset, Endpoint, KeyKind, Offer, Option, Provider, Rate, Refusal
 from outlay.providers.base import Service as Place
@@ -77,7 +77,7 @@ def balance(page: Funds, _ask: Ask) -> Iterator[Balance | Problem]:
     for name, rows in held.items():
         for row in rows:
             amount = money(row.amount, row.currency)
-            yield Balance(name=name, amount=amount.amount, currency=amount.currency)
+            yield Balance(name=name, amount=amount.amount, currency=amount.currency, details={**NO_END})
 
 
 BALANCE: Endpoint[Funds] = Endpoint(
