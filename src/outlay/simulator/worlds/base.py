@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -90,7 +91,7 @@ class Diary(Generic[Entry]):
         self.revision += 1
 
 
-class Account:
+class Account(ABC):
     """One customer's account at one vendor; a subclass fills `diaries` and answers `truth`."""
 
     def __init__(self, plot: Plot) -> None:
@@ -114,9 +115,9 @@ class Account:
         """Return a number that grows with every restatement, for caches to compare."""
         return sum(diary.revision for diary in self.diaries.values())
 
+    @abstractmethod
     def truth(self, scope: str | None = None) -> Truth:
         """Return the true facts of the account, or of one of its scopes where it has several."""
-        raise NotImplementedError
 
     def restate(self, day: date, change: Change, scope: str | None = None) -> None:
         """Change one day of the account, its faces and its truth together."""
